@@ -1,0 +1,1 @@
+"""The rules of the house: no I/O, no clock, nothing imported from another room."""
