@@ -10,9 +10,10 @@ from typing import NamedTuple
 UNLIMITED = 1 << 62
 """What is available of a bucket without a rate."""
 
-# A wait that was computed and slept must be enough: a float of some 10^5 seconds times 10^5 a second is wrong by up to 10^-6.
-# What is taken is subtracted in full, so this does not add up.
-_TOLERANCE = 1e-6
+# A wait that was computed and slept must be enough, but a clock of 10^6 seconds is exact to 10^-10 only, which at 10^5 a second
+# is 10^-5 of a token. What is taken is subtracted in full, so neither tolerance adds up.
+_TOLERANCE_TOKENS = 1e-4
+_TOLERANCE_S = 1e-6
 
 
 class TokenBucket:
@@ -38,7 +39,7 @@ class TokenBucket:
         if self._rate_per_second == 0:
             return True
         self._fill(now)
-        if self._tokens + _TOLERANCE < min(units, self._burst):
+        if self._tokens + _TOLERANCE_TOKENS < min(units, self._burst):
             return False
         self._tokens -= units
         return True
@@ -49,14 +50,14 @@ class TokenBucket:
             return 0.0
         self._fill(now)
         missing = min(units, self._burst) - self._tokens
-        return 0.0 if missing <= _TOLERANCE else missing / self._rate_per_second
+        return 0.0 if missing <= _TOLERANCE_TOKENS else missing / self._rate_per_second
 
     def available(self, now: float) -> int:
         """Whole segments that may be taken one by one; 0 while there is a debt, UNLIMITED without a rate."""
         if self._rate_per_second == 0:
             return UNLIMITED
         self._fill(now)
-        return max(0, int(self._tokens + _TOLERANCE))
+        return max(0, int(self._tokens + _TOLERANCE_TOKENS))
 
     def set_rate(self, rate_per_second: float, now: float, burst: float | None = None) -> None:
         """Go on at another rate: what was saved up until now, or owed, stays."""
@@ -124,6 +125,6 @@ class SlidingWindow:
 
     def _forget(self, now: float) -> None:
         admitted = self._admitted
-        horizon = now - self._span_s + _TOLERANCE
+        horizon = now - self._span_s + _TOLERANCE_S
         while admitted and admitted[0] <= horizon:
             admitted.popleft()

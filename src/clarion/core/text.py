@@ -64,7 +64,7 @@ def decode_gsm7(data: bytes) -> str:
     As TS 23.038 6.2.1.1 asks of a receiver, an escape before a septet that the extension table leaves empty is passed over, and
     a second escape, or one with nothing behind it, is a space. An octet above 0x7F is no septet and becomes U+FFFD.
     """
-    if ESCAPE in data:
+    if ESCAPE in data or not data.isascii():
         data = _ESCAPED.sub(_page_octet, data)
     return codecs.charmap_decode(data, "strict", _DECODING_TABLE)[0]
 
