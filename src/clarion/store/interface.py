@@ -1,7 +1,7 @@
 """The store as the rest of the house sees it: `read` and `write` run one plain synchronous function as one transaction (law 5)."""
 
 from collections.abc import Callable
-from typing import Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
@@ -10,6 +10,20 @@ T = TypeVar("T")
 
 Transaction = Callable[Concatenate[Connection, P], T]
 """Gets a connection and plain data, returns plain data, never awaits, does no other I/O, and may be run again."""
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def interactive(function: F) -> F:
+    """Mark a transaction that somebody waits for: such writes go before the others."""
+    function.interactive = True  # type: ignore[attr-defined]
+    return function
+
+
+def is_interactive(function: Callable[..., Any]) -> bool:
+    """Whether `interactive` marked it."""
+    return getattr(function, "interactive", False)
 
 
 class Store(Protocol):
