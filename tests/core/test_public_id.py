@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from clarion.core import public_id
 
-
 micros = st.integers(0, (1 << 48) * 1000 - 1)
 bits = st.integers(0, (1 << public_id.RANDOM_BITS) - 1)
 offsets = st.integers(0, public_id.OFFSET_MAX)

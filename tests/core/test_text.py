@@ -20,7 +20,6 @@ from clarion.core.text import (
     split,
 )
 
-
 BASIC_CHARACTERS = BASIC.replace("\x1b", "")
 EXTENSION_CHARACTERS = "".join(EXTENSION.values())
 

@@ -3,7 +3,6 @@
 import re
 from uuid import UUID
 
-
 RANDOM_BITS = 42
 """How many random bits `make` wants: 12 behind the version, 30 behind the variant."""
 

@@ -6,7 +6,6 @@ Both are given the time, in seconds that only grow (`Timer.monotonic`); a time b
 from collections import deque
 from typing import NamedTuple
 
-
 UNLIMITED = 1 << 62
 """What is available of a bucket without a rate."""
 

@@ -4,7 +4,6 @@ import codecs
 import re
 from typing import NamedTuple
 
-
 GSM7 = "gsm7"
 UCS2 = "ucs2"
 
