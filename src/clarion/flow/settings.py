@@ -1,0 +1,57 @@
+"""The settings that everybody works by, kept until their version moves (law 1 of the design): the catalog and the keys."""
+
+from clarion.core.clock import Timer
+from clarion.runtime import Runtime
+from clarion.store.catalog import Catalog, Key, load_catalog, load_key, read_version
+
+POLL_S = 1.0
+"""Commands of the CLI take effect in a running server within two seconds: one poll and what it takes to reload."""
+
+KEYS_MAX = 10_000
+"""Remembered keys, the unknown ones among them; beyond that all are forgotten and read again."""
+
+
+class Settings:
+    """A cache in front of the store that is never older than the last poll."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._version = -1
+        self._catalog: Catalog | None = None
+        self._keys: dict[bytes, Key | None] = {}
+
+    async def catalog(self) -> Catalog:
+        """Carriers, routes and prices."""
+        if self._catalog is None:
+            self._catalog = await self._runtime.store.read(load_catalog)
+            self._version = self._catalog.version
+        return self._catalog
+
+    async def key(self, digest: bytes) -> Key | None:
+        """The key with this SHA-256; None for one that does not exist."""
+        if digest in self._keys:
+            return self._keys[digest]
+        version = self._version
+        key = await self._runtime.store.read(load_key, digest)
+        if len(self._keys) >= KEYS_MAX:
+            self._keys.clear()
+        if version == self._version:
+            self._keys[digest] = key
+        return key
+
+    async def refresh(self) -> bool:
+        """Read the version and forget what is older; True if it had moved."""
+        version = await self._runtime.store.read(read_version)
+        if version == self._version:
+            return False
+        self._version = version
+        self._catalog = None
+        self._keys.clear()
+        return True
+
+    async def run(self) -> None:
+        """Poll until cancelled. A database that does not answer leaves the settings as they are."""
+        timer: Timer = self._runtime.timer
+        while True:
+            await timer.sleep(POLL_S)
+            await self.refresh()

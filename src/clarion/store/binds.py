@@ -1,0 +1,134 @@
+"""Binds as leased rows: who holds a carrier's connection, under which fence (section 2 of the design)."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from clarion.core.states import State
+from clarion.store import rows
+from clarion.store.deliveries import Fact, record
+
+
+class Lease(NamedTuple):
+    """A bind that is ours until the lease ends or the fence is another."""
+
+    bind_id: int
+    fence: int
+    in_doubt: int
+    """Messages of the last owner that were marked and had no outcome: they are `unknown`."""
+
+
+def next_fence(connection: Connection) -> int:
+    """The next number of the one sequence that fences and owners come from."""
+    return int(rows.all(connection, "UPDATE sequences SET value = value + 1 WHERE name = 'fence' RETURNING value")[0][0])
+
+
+def acquire(
+    connection: Connection, carrier_id: int, slot: int, owner: int, gone: Sequence[int], lease_now: int, lease_until: int, now: int
+) -> Lease | None:
+    """Take a bind that is free, or whose owner is gone or overdue; None if another holds it.
+
+    `gone` are owners known to have ended. Before it is taken, what its last owner marked and has no row is written as `unknown`.
+    """
+    rows.all(
+        connection,
+        "INSERT INTO binds (carrier_id, slot) VALUES (:carrier_id, :slot) ON CONFLICT (carrier_id, slot) DO NOTHING",
+        carrier_id=carrier_id,
+        slot=slot,
+    )
+    bind_id, held_by, until = rows.all(
+        connection,
+        f"SELECT id, owner, lease_until FROM binds WHERE carrier_id = :carrier_id AND slot = :slot{rows.for_update(connection)}",
+        carrier_id=carrier_id,
+        slot=slot,
+    )[0]
+    if held_by is not None and held_by != owner and held_by not in gone and until > lease_now:
+        return None
+    fence = next_fence(connection)
+    rows.all(
+        connection,
+        "UPDATE binds SET owner = :owner, fence = :fence, lease_until = :lease_until, state = 'connecting', reason = '',"
+        " since_at = :now WHERE id = :bind_id",
+        owner=owner,
+        fence=fence,
+        lease_until=lease_until,
+        now=now,
+        bind_id=bind_id,
+    )
+    return Lease(bind_id, fence, _write_doubt(connection, bind_id, now))
+
+
+def release(connection: Connection, bind_id: int, fence: int, now: int) -> None:
+    """Give a bind back. Whoever calls has recorded what it knows; what is still without a row is `unknown`."""
+    if rows.all(connection, f"SELECT 1 FROM binds WHERE id = :id AND fence = :fence{rows.for_update(connection)}", id=bind_id, fence=fence):
+        _write_doubt(connection, bind_id, now)
+        rows.all(
+            connection,
+            "UPDATE binds SET owner = NULL, lease_until = 0, state = 'closed', reason = '', since_at = :now WHERE id = :id",
+            now=now,
+            id=bind_id,
+        )
+
+
+def renew(connection: Connection, owner: int, lease_until: int) -> None:
+    """Keep all binds of this owner for longer."""
+    rows.all(connection, "UPDATE binds SET lease_until = :lease_until WHERE owner = :owner", lease_until=lease_until, owner=owner)
+
+
+def note_state(connection: Connection, bind_id: int, fence: int, state: str, reason: str, now: int) -> None:
+    """Keep what the connection is doing, for whoever asks: connecting, bound, refused, closed."""
+    rows.all(
+        connection,
+        "UPDATE binds SET state = :state, reason = :reason, since_at = :now WHERE id = :id AND fence = :fence",
+        state=state,
+        reason=reason,
+        now=now,
+        id=bind_id,
+        fence=fence,
+    )
+
+
+def owners(connection: Connection) -> list[int]:
+    """Every owner that a bind names."""
+    return [row[0] for row in rows.all(connection, "SELECT DISTINCT owner FROM binds WHERE owner IS NOT NULL")]
+
+
+_DOUBT = (
+    "SELECT m.id, c.id, m.broadcast_id, m.organization_id, m.price_milli, c.carrier_id FROM chunks c"
+    " JOIN messages m ON m.id BETWEEN c.id AND c.marked_id LEFT JOIN deliveries d ON d.message_id = m.id"
+    " WHERE c.state = 'claimed' AND c.bind_id = :bind_id AND d.message_id IS NULL"
+)
+_DOUBT_RETRIES = (
+    "SELECT d.message_id, d.chunk_id, m.broadcast_id, m.organization_id, m.price_milli, d.attempt, d.carrier_id FROM deliveries d"
+    " JOIN messages m ON m.id = d.message_id JOIN binds b ON b.carrier_id = d.carrier_id"
+    " WHERE d.state = 'marked' AND b.id = :bind_id AND NOT EXISTS"
+    " (SELECT 1 FROM binds o WHERE o.fence = d.fence AND o.carrier_id = d.carrier_id AND o.owner IS NOT NULL AND o.id <> :bind_id)"
+)
+_FREE = (
+    "UPDATE chunks SET state = CASE WHEN marked_id < last_id THEN 'ready' ELSE 'claimed' END, bind_id = NULL, fence = NULL"
+    " WHERE state = 'claimed' AND bind_id = :bind_id"
+)
+
+
+def _write_doubt(connection: Connection, bind_id: int, now: int) -> int:
+    """Write `unknown` for everything that this bind marked and that has no outcome, then give its chunks back to the road.
+
+    First the chunks' rows are locked, so that a mark under the old fence is either seen here or refused.
+    """
+    rows.all(
+        connection, f"SELECT id FROM chunks WHERE state = 'claimed' AND bind_id = :bind_id ORDER BY id{rows.for_update(connection)}", bind_id=bind_id
+    )
+    facts = [
+        Fact(message_id, chunk_id, broadcast_id, organization_id, price, 1, State.UNKNOWN, carrier_id, None, "the process that sent it is gone")
+        for message_id, chunk_id, broadcast_id, organization_id, price, carrier_id in rows.all(connection, _DOUBT, bind_id=bind_id)
+    ]
+    facts += [
+        Fact(message_id, chunk_id, broadcast_id, organization_id, price, attempt, State.UNKNOWN, carrier_id, None, "the process that sent it is gone")
+        for message_id, chunk_id, broadcast_id, organization_id, price, attempt, carrier_id in rows.all(
+            connection, _DOUBT_RETRIES, bind_id=bind_id
+        )
+    ]
+    rows.all(connection, _FREE, bind_id=bind_id)
+    record(connection, facts, now)
+    return len(facts)

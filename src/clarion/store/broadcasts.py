@@ -1,0 +1,232 @@
+"""Accepting a broadcast: reserve, messages, publish; three short transactions, or one where it is small (section 2 of the design)."""
+
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from clarion.store import money, rows, tables
+from clarion.store.interface import interactive
+
+MESSAGE_COLUMNS = {
+    "id": "bigint",
+    "broadcast_id": "bigint",
+    "organization_id": "bigint",
+    "recipient": "bigint",
+    "sender": "text",
+    "text": "text",
+    "encoding": "text",
+    "segments": "smallint",
+    "price_milli": "bigint",
+}
+
+
+class Draft(NamedTuple):
+    """A broadcast as it begins. Times are microseconds; `lane` 0 single, 1 small and synchronous, 2 bulk."""
+
+    public_id: UUID
+    organization_id: int
+    face: str
+    lane: int
+    sender: str | None
+    text: str
+    expires_at: int | None
+    now: int
+
+
+class Reserved(NamedTuple):
+    """What the reserve gave: the first `paid` of the prices are in the hold, `available_milli` is left."""
+
+    broadcast_id: int
+    first_id: int
+    paid: int
+    available_milli: int
+
+
+class Outgoing(NamedTuple):
+    """A message to be stored; its place in the sequence is its offset in the broadcast. `text` None: the broadcast's."""
+
+    recipient: int
+    sender: str | None
+    text: str | None
+    encoding: str
+    segments: int
+    price_milli: int
+
+
+class ChunkDraft(NamedTuple):
+    """A range of message ids of one carrier."""
+
+    first_id: int
+    last_id: int
+    carrier_id: int
+
+
+class Shortfall(Exception):
+    """The wallet cannot pay for all, and the caller wants all or nothing."""
+
+    def __init__(self, required_milli: int, available_milli: int) -> None:
+        super().__init__(f"{required_milli} required, {available_milli} available")
+        self.required_milli = required_milli
+        self.available_milli = available_milli
+
+
+class Terms(NamedTuple):
+    """How a broadcast is paid. `partial` pays for as many of the first messages as the wallet can, else `Shortfall` is raised.
+
+    `limit_milli` is how far the wallet may go below 0; None for an organization that is not billed.
+    """
+
+    partial: bool
+    limit_milli: int | None
+
+
+class Built(NamedTuple):
+    """The rows of a small broadcast, once its ids are known. `rejects` are (position, recipient as sent, reason)."""
+
+    records: Sequence[tuple[object, ...]]
+    chunks: Sequence[ChunkDraft]
+    rejects: Sequence[tuple[int, str, str]]
+
+
+@interactive
+def accept_whole(
+    connection: Connection, draft: Draft, totals: Sequence[int], terms: Terms, build: Callable[[Reserved], Built]
+) -> Reserved:
+    """Reserve, store and publish in one transaction. `build` is pure: it may be called again."""
+    reserved = reserve(connection, draft, totals, terms)
+    built = build(reserved)
+    rows.copy(connection, "messages", MESSAGE_COLUMNS, built.records)
+    publish(connection, reserved.broadcast_id, draft, built.chunks, built.rejects)
+    return reserved
+
+
+@interactive
+def reserve(connection: Connection, draft: Draft, totals: Sequence[int], terms: Terms) -> Reserved:
+    """Begin a broadcast: its row, its range of ids, its money; `totals` are the running sums of the prices, in the order of the request.
+
+    Raises `Shortfall`, and nothing is kept, if the wallet cannot pay for all and the terms are not partial.
+    """
+    partial, limit_milli = terms
+    paid, available, amount = len(totals), 0, totals[-1] if totals else 0
+    if limit_milli is not None:
+        available = money.lock_available(connection, draft.organization_id)
+        if amount > available + limit_milli:
+            if not partial:
+                raise Shortfall(amount, available)
+            paid = bisect_right(totals, available + limit_milli)
+            amount = totals[paid - 1] if paid else 0
+    last = rows.all(connection, "UPDATE sequences SET value = value + :n WHERE name = 'message' RETURNING value", n=paid)[0][0]
+    first_id = int(last) - paid + 1
+    broadcast_id = connection.execute(
+        sa.insert(tables.broadcasts)
+        .values(
+            public_id=draft.public_id,
+            organization_id=draft.organization_id,
+            face=draft.face,
+            lane=draft.lane,
+            state="accepting",
+            sender=draft.sender,
+            text=draft.text,
+            first_id=first_id,
+            last_id=int(last),
+            expires_at=draft.expires_at,
+            created_at=draft.now,
+            touched_at=draft.now,
+        )
+        .returning(tables.broadcasts.c.id)
+    ).scalar_one()
+    if limit_milli is not None:
+        money.hold(connection, draft.organization_id, broadcast_id, amount, draft.now)
+    return Reserved(broadcast_id, first_id, paid, available - amount)
+
+
+def add_messages(connection: Connection, records: Sequence[tuple[object, ...]], broadcast_id: int, now: int) -> None:
+    """Store a slice of messages, rows of `MESSAGE_COLUMNS`. Nobody sees them until `publish`."""
+    rows.copy(connection, "messages", MESSAGE_COLUMNS, records)
+    rows.all(connection, "UPDATE broadcasts SET touched_at = :now WHERE id = :id", now=now, id=broadcast_id)
+
+
+@interactive
+def publish(
+    connection: Connection,
+    broadcast_id: int,
+    draft: Draft,
+    chunks: Sequence[ChunkDraft],
+    rejects: Sequence[tuple[int, str, str]],
+) -> None:
+    """Put an accepted broadcast on the road. `rejects` are (position, recipient as sent, reason).
+
+    Chunks of lanes 0 and 1 are ready at once: they are small, and there is nothing for the planner to share out.
+    """
+    state = "ready" if draft.lane < 2 else "waiting"
+    if chunks:
+        rows.execute(
+            connection,
+            "INSERT INTO chunks (id, broadcast_id, organization_id, carrier_id, lane, marked_id, last_id, opens_at, state)"
+            " SELECT id, :broadcast_id, :organization_id, carrier_id, :lane, id - 1, last_id, :now, :state FROM v WHERE true",
+            v=({"id": "bigint", "last_id": "bigint", "carrier_id": "bigint"}, [tuple(chunk) for chunk in chunks]),
+            broadcast_id=broadcast_id,
+            organization_id=draft.organization_id,
+            lane=draft.lane,
+            now=draft.now,
+            state=state,
+        )
+    if rejects:
+        rows.execute(
+            connection,
+            "INSERT INTO rejects (broadcast_id, position, recipient, reason)"
+            " SELECT :broadcast_id, position, recipient, reason FROM v WHERE true",
+            v=({"position": "int", "recipient": "text", "reason": "text"}, rejects),
+            broadcast_id=broadcast_id,
+        )
+    rows.all(
+        connection,
+        "UPDATE broadcasts SET state = :state, rejected = :rejected, open_chunks = :open, finished_at = :finished_at WHERE id = :id",
+        id=broadcast_id,
+        state="accepted" if chunks else "completed",
+        rejected=len(rejects),
+        open=len(chunks),
+        finished_at=None if chunks else draft.now,
+    )
+
+
+def opted_out(connection: Connection, organization_id: int, recipients: Sequence[int]) -> set[int]:
+    """Those of the recipients whom this organization must not write to."""
+    if not rows.all(connection, "SELECT 1 FROM suppressions WHERE organization_id = :organization_id LIMIT 1", organization_id=organization_id):
+        return set()
+    found = rows.execute(
+        connection,
+        "SELECT s.recipient FROM v JOIN suppressions s ON s.organization_id = :organization_id AND s.recipient = v.recipient",
+        v=({"recipient": "bigint"}, [(recipient,) for recipient in recipients]),
+        organization_id=organization_id,
+    )
+    return {recipient for (recipient,) in found}
+
+
+def drop_abandoned(connection: Connection, before: int, now: int) -> list[int]:
+    """Take back broadcasts whose accept ended in the middle (last slice before `before`): their messages go, their money returns.
+
+    Returns their ids. Nobody was told that they were accepted.
+    """
+    found = rows.all(
+        connection,
+        "SELECT id, organization_id, first_id, last_id FROM broadcasts WHERE state = 'accepting' AND touched_at < :before"
+        f" ORDER BY id LIMIT 10{rows.for_update(connection)}",
+        before=before,
+    )
+    for broadcast_id, organization_id, first_id, last_id in found:
+        held = rows.all(connection, "SELECT amount_milli FROM holds WHERE broadcast_id = :id", id=broadcast_id)
+        if held:
+            money.draw_holds(connection, {}, {(broadcast_id, organization_id): held[0][0]}, now)
+        rows.all(connection, "DELETE FROM messages WHERE id BETWEEN :first_id AND :last_id", first_id=first_id, last_id=last_id)
+        rows.all(
+            connection,
+            "UPDATE broadcasts SET state = 'cancelled', reason = 'accept_interrupted', last_id = first_id - 1, finished_at = :now WHERE id = :id",
+            now=now,
+            id=broadcast_id,
+        )
+    return [row[0] for row in found]

@@ -1,0 +1,271 @@
+"""What became of each message: outcomes and receipts move its row forward, and every move is settled in the same transaction.
+
+`settle` is the one place where a move reaches counters, money and the ends of chunks and broadcasts. It is given exactly the rows
+that a guarded statement moved, which is what makes every charge happen once (laws 3 and 4 of the design).
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from clarion.core.states import CHARGED, COUNTED, RANK, UNSETTLED, Money, State, money_of
+from clarion.store import money, rows
+
+
+class Moved(NamedTuple):
+    """A message that went from state `old` to state `new`."""
+
+    chunk_id: int
+    broadcast_id: int
+    organization_id: int
+    old: str
+    new: str
+    price_milli: int
+
+
+class Fact(NamedTuple):
+    """What is known of a message after an attempt or a receipt.
+
+    `attempt` is the attempt that the fact is about, or for `retry` the one to come, on `carrier_id`, at `due_at`.
+    """
+
+    message_id: int
+    chunk_id: int
+    broadcast_id: int
+    organization_id: int
+    price_milli: int
+    attempt: int
+    state: str
+    carrier_id: int | None
+    reference: str | None
+    reason: str | None
+    due_at: int | None = None
+
+
+class PartFact(NamedTuple):
+    """What is known of one part of a long message."""
+
+    message_id: int
+    attempt: int
+    part: int
+    carrier_id: int
+    reference: str | None
+    state: str
+    reason: str | None
+
+
+class AttemptFact(NamedTuple):
+    """How an attempt ended that is not the last one."""
+
+    message_id: int
+    attempt: int
+    carrier_id: int | None
+    reference: str | None
+    outcome: str
+    reason: str | None
+
+
+_ROW = {
+    "message_id": "bigint",
+    "chunk_id": "bigint",
+    "state": "text",
+    "rank": "smallint",
+    "attempt": "smallint",
+    "carrier_id": "bigint",
+    "carrier_reference": "text",
+    "reason": "text",
+    "charged_milli": "bigint",
+    "due_at": "bigint",
+    "sent_at": "bigint",
+}
+_INSERT = (
+    f"INSERT INTO deliveries ({', '.join(_ROW)}, updated_at) SELECT {', '.join(_ROW)}, :now FROM v WHERE true"
+    " ON CONFLICT (message_id) DO NOTHING RETURNING message_id"
+)
+_UPDATE = (
+    "UPDATE deliveries SET state = v.state, rank = v.rank, attempt = v.attempt, carrier_id = v.carrier_id,"
+    " carrier_reference = coalesce(v.carrier_reference, deliveries.carrier_reference), reason = v.reason,"
+    " charged_milli = deliveries.charged_milli + v.charged_milli, due_at = v.due_at,"
+    " sent_at = coalesce(deliveries.sent_at, v.sent_at), updated_at = :now"
+    " FROM v WHERE deliveries.message_id = v.message_id"
+    " AND (deliveries.attempt, deliveries.rank) < (v.attempt, v.rank) RETURNING deliveries.message_id"
+)
+
+
+def record(
+    connection: Connection,
+    facts: Sequence[Fact],
+    now: int,
+    parts: Sequence[PartFact] = (),
+    attempts: Sequence[AttemptFact] = (),
+) -> None:
+    """Write what attempts came to, and settle it. Facts that a row is already beyond move nothing."""
+    _record_attempts(connection, attempts, now)
+    if parts:
+        rows.execute(
+            connection,
+            "INSERT INTO parts (message_id, attempt, part, carrier_id, carrier_reference, state, reason, updated_at)"
+            " SELECT message_id, attempt, part, carrier_id, carrier_reference, state, reason, :now FROM v WHERE true"
+            " ON CONFLICT (message_id, attempt, part) DO UPDATE SET state = excluded.state,"
+            " carrier_reference = coalesce(excluded.carrier_reference, parts.carrier_reference), reason = excluded.reason,"
+            " updated_at = excluded.updated_at WHERE parts.state IN ('unknown')",
+            v=(
+                {
+                    "message_id": "bigint",
+                    "attempt": "smallint",
+                    "part": "smallint",
+                    "carrier_id": "bigint",
+                    "carrier_reference": "text",
+                    "state": "text",
+                    "reason": "text",
+                },
+                parts,
+            ),
+            now=now,
+        )
+    inserted = {
+        message_id for (message_id,) in rows.execute(connection, _INSERT, v=(_ROW, [_row(fact, State.WAITING, now) for fact in facts]), now=now)
+    }
+    moved = [_moved(fact, State.WAITING) for fact in facts if fact.message_id in inserted]
+    late = [fact for fact in facts if fact.message_id not in inserted]
+    if late:
+        moved += advance(connection, late, now)
+    settle(connection, moved, now)
+
+
+def advance(connection: Connection, facts: Sequence[Fact], now: int) -> list[Moved]:
+    """Move existing rows forward, under the guard, and return those that moved; the caller settles them.
+
+    A fact about an earlier attempt is kept in `attempts`; only `delivered` still makes the message delivered.
+    """
+    found = rows.execute(
+        connection,
+        "SELECT d.message_id, d.state, d.attempt, d.carrier_id FROM v JOIN deliveries d ON d.message_id = v.message_id"
+        + rows.for_update(connection, "d"),
+        v=({"message_id": "bigint"}, [(message_id,) for message_id in sorted({fact.message_id for fact in facts})]),
+    )
+    current = {message_id: (state, attempt, carrier_id) for message_id, state, attempt, carrier_id in found}
+    latest: dict[int, Fact] = {}
+    superseded: list[AttemptFact] = []
+    for fact in facts:
+        if fact.message_id not in current:
+            continue
+        state, attempt, carrier_id = current[fact.message_id]
+        if fact.attempt < attempt:
+            superseded.append(AttemptFact(fact.message_id, fact.attempt, fact.carrier_id, fact.reference, fact.state, fact.reason))
+            if fact.state != State.DELIVERED:
+                continue
+            fact = fact._replace(attempt=attempt, carrier_id=carrier_id, reference=None)  # noqa: PLW2901
+        known = latest.get(fact.message_id)
+        held = (known.attempt, RANK[known.state]) if known else (attempt, RANK[state])
+        if held < (fact.attempt, RANK[fact.state]):
+            latest[fact.message_id] = fact
+    _record_attempts(connection, superseded, now)
+    data = [_row(fact, current[fact.message_id][0], now) for fact in latest.values()]
+    changed = rows.execute(connection, _UPDATE, v=(_ROW, data), now=now) if data else []
+    return [_moved(latest[message_id], current[message_id][0]) for (message_id,) in changed]
+
+
+def settle(connection: Connection, moved: Iterable[Moved], now: int) -> None:
+    """Carry moves into the counters of chunks, the holds and the ledger, and end chunks and broadcasts that have nothing left to do."""
+    counts: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    charges: dict[tuple[int, int], int] = defaultdict(int)
+    releases: dict[tuple[int, int], int] = defaultdict(int)
+    for chunk_id, broadcast_id, organization_id, old, new, price_milli in moved:
+        changes = counts[chunk_id]
+        changes[new] += 1
+        if old != State.WAITING:
+            changes[old] -= 1
+        match money_of(old, new):
+            case Money.CHARGE:
+                charges[broadcast_id, organization_id] += price_milli
+            case Money.RELEASE:
+                releases[broadcast_id, organization_id] += price_milli
+    if not counts:
+        return
+    _end_chunks(connection, _count(connection, counts), now)
+    money.draw_holds(connection, charges, releases, now)
+
+
+_SETTLED = " + ".join(f"{state}_count" for state in COUNTED if state not in UNSETTLED)
+_COUNTERS = {"id": "bigint"} | {f"{state}_change": "int" for state in COUNTED}
+_COUNT = (
+    "UPDATE chunks SET "
+    + ", ".join(f"{state}_count = {state}_count + v.{state}_change" for state in COUNTED)
+    + " FROM v WHERE chunks.id = v.id RETURNING chunks.id, chunks.broadcast_id,"
+    f" chunks.state = 'claimed' AND chunks.marked_id = chunks.last_id AND {_SETTLED} = chunks.last_id - chunks.id + 1"
+)
+
+
+def _count(connection: Connection, counts: dict[int, dict[str, int]]) -> list[tuple[int, int]]:
+    data = [(chunk_id, *(counts[chunk_id].get(state, 0) for state in COUNTED)) for chunk_id in sorted(counts)]
+    return [(chunk_id, broadcast_id) for chunk_id, broadcast_id, ended in rows.execute(connection, _COUNT, v=(_COUNTERS, data)) if ended]
+
+
+def _end_chunks(connection: Connection, ended: Sequence[tuple[int, int]], now: int) -> None:
+    if not ended:
+        return
+    rows.execute(
+        connection,
+        "UPDATE chunks SET state = 'done', bind_id = NULL, fence = NULL FROM v WHERE chunks.id = v.id",
+        v=({"id": "bigint"}, [(chunk_id,) for chunk_id, _ in ended]),
+    )
+    per_broadcast: dict[int, int] = defaultdict(int)
+    for _, broadcast_id in ended:
+        per_broadcast[broadcast_id] += 1
+    rows.execute(
+        connection,
+        "UPDATE broadcasts SET open_chunks = open_chunks - v.n,"
+        " state = CASE WHEN open_chunks = v.n AND state IN ('accepted', 'paused') THEN 'completed' ELSE state END,"
+        " finished_at = CASE WHEN open_chunks = v.n AND finished_at IS NULL THEN :now ELSE finished_at END"
+        " FROM v WHERE broadcasts.id = v.id",
+        v=({"id": "bigint", "n": "int"}, sorted(per_broadcast.items())),
+        now=now,
+    )
+
+
+def _record_attempts(connection: Connection, attempts: Sequence[AttemptFact], now: int) -> None:
+    if not attempts:
+        return
+    rows.execute(
+        connection,
+        "INSERT INTO attempts (message_id, attempt, carrier_id, carrier_reference, outcome, reason, ended_at)"
+        " SELECT message_id, attempt, carrier_id, carrier_reference, outcome, reason, :now FROM v WHERE true"
+        " ON CONFLICT (message_id, attempt) DO UPDATE SET receipt = excluded.outcome,"
+        " carrier_reference = coalesce(attempts.carrier_reference, excluded.carrier_reference)",
+        v=(
+            {
+                "message_id": "bigint",
+                "attempt": "smallint",
+                "carrier_id": "bigint",
+                "carrier_reference": "text",
+                "outcome": "text",
+                "reason": "text",
+            },
+            attempts,
+        ),
+        now=now,
+    )
+
+
+def _row(fact: Fact, old: str, now: int) -> tuple[object, ...]:
+    charged = fact.price_milli if money_of(old, fact.state) is Money.CHARGE else 0
+    return (
+        fact.message_id,
+        fact.chunk_id,
+        fact.state,
+        RANK[fact.state],
+        fact.attempt,
+        fact.carrier_id,
+        fact.reference,
+        fact.reason,
+        charged,
+        fact.due_at,
+        now if fact.state in CHARGED else None,
+    )
+
+
+def _moved(fact: Fact, old: str) -> Moved:
+    return Moved(fact.chunk_id, fact.broadcast_id, fact.organization_id, old, fact.state, fact.price_milli)

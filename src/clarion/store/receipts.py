@@ -1,0 +1,243 @@
+"""Whose receipt is it (section 4 of the design): by the carrier's id in the form that fits, checked against the recipient.
+
+The literal form alone is wrong: with hexadecimal answers and decimal receipts four in ten ids are some other message's. What fits
+nothing yet is kept as an orphan and tried again; two candidates are never guessed between.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from clarion.core.states import State
+from clarion.store import rows
+from clarion.store.deliveries import Fact, advance, settle
+
+FORMS: dict[str, Callable[[str], str | None]] = {
+    "literal": lambda reference: reference,
+    "hex_to_decimal": lambda reference: str(int(reference, 16)) if _is_hexadecimal(reference) else None,
+    "decimal_to_hex": lambda reference: f"{int(reference):x}" if reference.isascii() and reference.isdigit() else None,
+}
+"""How the id of a receipt may become that of the answer."""
+
+REFERENCE_DAYS_MAX = 7
+"""Carriers use their ids again: older messages are no candidates."""
+
+TAIL_DIGITS = 8
+"""The recipient's last digits that must agree: carriers write the rest as they like."""
+
+REFERENCE_CHARACTERS_MAX = 64
+
+_DAY_MICROS = 86_400_000_000
+
+
+class Note(NamedTuple):
+    """A receipt as it is stored and matched. `state` is delivered, undelivered, or empty for an intermediate one."""
+
+    reference: str
+    recipient: str
+    sender: str
+    state: str
+    reason: str
+    user_message_reference: int
+    raw: bytes
+
+
+class Recorded(NamedTuple):
+    """What became of a batch of receipts: how many fitted, how many are orphans, and which forms fitted where forms differ."""
+
+    matched: int
+    orphaned: int
+    forms: Counter[str]
+
+
+class Candidate(NamedTuple):
+    """A message, or a part of one, that a receipt may be about."""
+
+    message_id: int
+    chunk_id: int
+    attempt: int
+    recipient: int
+    broadcast_id: int
+    organization_id: int
+    price_milli: int
+    part: int  # 0: the message as a whole
+
+
+def record_receipts(connection: Connection, carrier_id: int, form: str | None, notes: Sequence[Note], now: int) -> Recorded:
+    """Apply the receipts that fit; keep the others as orphans. `form` is the one that this carrier is known for."""
+    matched, forms = match(connection, carrier_id, form, notes, now)
+    apply(connection, carrier_id, [(notes[position], candidate) for position, candidate in matched.items()], now)
+    orphans = [note for position, note in enumerate(notes) if position not in matched and note.state]
+    if orphans:
+        rows.execute(
+            connection,
+            "INSERT INTO orphans (carrier_id, carrier_reference, recipient, sender, state, reason, user_message_reference, raw, received_at)"
+            " SELECT :carrier_id, reference, recipient, sender, state, reason, umr, raw, :now FROM v WHERE true",
+            v=(_NOTE, orphans),
+            carrier_id=carrier_id,
+            now=now,
+        )
+    return Recorded(len(matched), len(orphans), forms)
+
+
+_NOTE = {
+    "reference": "text",
+    "recipient": "text",
+    "sender": "text",
+    "state": "text",
+    "reason": "text",
+    "umr": "int",
+    "raw": "bytea",
+}
+
+
+def match(
+    connection: Connection, carrier_id: int, form: str | None, notes: Sequence[Note], now: int
+) -> tuple[dict[int, Candidate], Counter[str]]:
+    """The candidate of each note (by its position) that has exactly one. The known form is tried first, then all of them."""
+    found: dict[int, Candidate] = {}
+    votes: Counter[str] = Counter()
+    left: list[int] = list(range(len(notes)))
+    for forms in ((form,), tuple(FORMS)) if form in FORMS else (tuple(FORMS),):
+        for source in (_IN_DELIVERIES, _IN_PARTS, _IN_ATTEMPTS):
+            if not left:
+                break
+            for position, winners in _candidates(connection, source, carrier_id, [str(f) for f in forms], notes, left, now).items():
+                if len(winners) == 1:
+                    (found[position],) = winners
+                    votes.update(next(iter(winners.values())))
+            left = [position for position in left if position not in found]
+    return found, votes
+
+
+_SELECT = "SELECT v.position, {columns} m.recipient, m.broadcast_id, m.organization_id, m.price_milli, {part} FROM v {joins}"
+_IN_DELIVERIES = _SELECT.format(
+    columns="d.message_id, d.chunk_id, d.attempt,",
+    part="0",
+    joins="JOIN deliveries d ON d.carrier_id = :carrier_id AND d.carrier_reference = v.reference AND d.updated_at > :since"
+    " JOIN messages m ON m.id = d.message_id",
+)
+_IN_PARTS = _SELECT.format(
+    columns="p.message_id, d.chunk_id, p.attempt,",
+    part="p.part",
+    joins="JOIN parts p ON p.carrier_id = :carrier_id AND p.carrier_reference = v.reference AND p.updated_at > :since"
+    " JOIN messages m ON m.id = p.message_id JOIN deliveries d ON d.message_id = m.id",
+)
+_IN_ATTEMPTS = _SELECT.format(
+    columns="a.message_id, d.chunk_id, a.attempt,",
+    part="0",
+    joins="JOIN attempts a ON a.carrier_id = :carrier_id AND a.carrier_reference = v.reference AND a.ended_at > :since"
+    " JOIN messages m ON m.id = a.message_id JOIN deliveries d ON d.message_id = m.id",
+)
+
+
+def _candidates(
+    connection: Connection, source: str, carrier_id: int, forms: Sequence[str], notes: Sequence[Note], positions: Sequence[int], now: int
+) -> dict[int, dict[Candidate, list[str]]]:
+    """For each position its candidates, and the forms that lead to each where forms differ."""
+    data: list[tuple[int, str]] = []
+    led_by: dict[tuple[int, str], list[str]] = defaultdict(list)
+    for position in positions:
+        reference = notes[position].reference
+        for name in forms:
+            read = FORMS[name](reference) if reference else None
+            if read is not None:
+                if (position, read) not in led_by:
+                    data.append((position, read))
+                led_by[position, read].append(name)
+    result: dict[int, dict[Candidate, list[str]]] = defaultdict(dict)
+    found = rows.execute(
+        connection,
+        source.replace("SELECT v.position,", "SELECT v.position, v.reference,", 1),
+        v=({"position": "int", "reference": "text"}, data),
+        carrier_id=carrier_id,
+        since=now - REFERENCE_DAYS_MAX * _DAY_MICROS,
+    )
+    for position, reference, *rest in found:
+        candidate = Candidate(*rest)
+        if same_number(candidate.recipient, notes[position].recipient):
+            names = led_by[position, reference]
+            result[position][candidate] = names if len(names) == 1 else []
+    return result
+
+
+def same_number(recipient: int, written: str) -> bool:
+    """Whether a carrier's spelling of an address can be this number. A carrier that hides addresses writes none."""
+    digits = written.lstrip("+0")
+    return not digits or str(recipient)[-TAIL_DIGITS:] == digits[-TAIL_DIGITS:]
+
+
+def apply(connection: Connection, carrier_id: int, matched: Sequence[tuple[Note, Candidate]], now: int) -> None:
+    """Move the messages that receipts are about, and settle them."""
+    whole = [(note, candidate) for note, candidate in matched if candidate.part == 0]
+    split = [(note, candidate) for note, candidate in matched if candidate.part]
+    facts = [_fact(carrier_id, candidate, note.state, note.reason) for note, candidate in whole]
+    facts += _apply_parts(connection, carrier_id, split, now)
+    if facts:
+        settle(connection, advance(connection, facts, now), now)
+
+
+def _fact(carrier_id: int, candidate: Candidate, state: str, reason: str, reference: str | None = None) -> Fact:
+    # A receipt of any state is a taking too: what was unknown is at least sent (section 4, number 5).
+    return Fact(
+        message_id=candidate.message_id,
+        chunk_id=candidate.chunk_id,
+        broadcast_id=candidate.broadcast_id,
+        organization_id=candidate.organization_id,
+        price_milli=candidate.price_milli,
+        attempt=candidate.attempt,
+        state=state or State.SENT,
+        carrier_id=carrier_id,
+        reference=reference,
+        reason=reason if state == State.UNDELIVERED else None,
+    )
+
+
+def _apply_parts(connection: Connection, carrier_id: int, matched: Sequence[tuple[Note, Candidate]], now: int) -> list[Fact]:
+    """Move parts, then say of each message what all of its parts say: undelivered by any, delivered by all."""
+    final = [(note, candidate) for note, candidate in matched if note.state]
+    if not final:
+        return []
+    rows.execute(
+        connection,
+        "UPDATE parts SET state = v.state, reason = v.reason, updated_at = :now FROM v WHERE parts.message_id = v.message_id"
+        " AND parts.attempt = v.attempt AND parts.part = v.part AND parts.state <> 'delivered'",
+        v=(
+            {"message_id": "bigint", "attempt": "smallint", "part": "smallint", "state": "text", "reason": "text"},
+            _strongest(final),
+        ),
+        now=now,
+    )
+    by_message = {(candidate.message_id, candidate.attempt): candidate for _, candidate in final}
+    found = rows.execute(
+        connection,
+        "SELECT p.message_id, p.attempt, p.state, p.reason FROM v JOIN parts p ON p.message_id = v.message_id AND p.attempt = v.attempt",
+        v=({"message_id": "bigint", "attempt": "smallint"}, sorted(by_message)),
+    )
+    states: dict[tuple[int, int], list[tuple[str, str]]] = defaultdict(list)
+    for message_id, attempt, state, reason in found:
+        states[message_id, attempt].append((state, reason))
+    facts = []
+    for key, candidate in by_message.items():
+        failed = next((reason for state, reason in states[key] if state == State.UNDELIVERED), None)
+        if failed is not None:
+            facts.append(_fact(carrier_id, candidate, State.UNDELIVERED, failed))
+        elif all(state == State.DELIVERED for state, _ in states[key]):
+            facts.append(_fact(carrier_id, candidate, State.DELIVERED, ""))
+    return facts
+
+
+def _strongest(final: Iterable[tuple[Note, Candidate]]) -> list[tuple[int, int, int, str, str]]:
+    """One row for each part: two receipts of one part in a batch would make the update's result a matter of chance."""
+    chosen: dict[tuple[int, int, int], tuple[str, str]] = {}
+    for note, candidate in final:
+        key = (candidate.message_id, candidate.attempt, candidate.part)
+        if key not in chosen or note.state == State.DELIVERED:
+            chosen[key] = (note.state, note.reason)
+    return [(*key, *value) for key, value in sorted(chosen.items())]
+
+
+def _is_hexadecimal(reference: str) -> bool:
+    return 0 < len(reference) <= REFERENCE_CHARACTERS_MAX and all(character in "0123456789abcdef" for character in reference)
