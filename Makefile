@@ -13,7 +13,8 @@ BENCH_ARGS ?=
 UV_VERSION := 0.13.9
 
 RUN := .venv/bin/python
-PIP := $(RUN) -m pip --disable-pip-version-check --no-input --quiet
+# Errors alone: what goes well needs no words.
+PIP := $(RUN) -m pip --disable-pip-version-check --no-input --quiet --quiet
 PYTHONS := python3 python3.11 python3.12 python3.13 python3.14 python
 LOCK := .cache/lock/bin/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --group build
@@ -65,20 +66,22 @@ clean: ## remove all that make made, the demo's data too
 
 # Stamps: each names what it was made from, so that a second run does nothing and a changed lock is installed.
 
-.venv/bin/python:
+.venv/.made:
 	@for python in $(if $(PYTHON),"$(PYTHON)",$(PYTHONS)); do \
-		if command -v "$$python" >/dev/null 2>&1 && "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+		if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then \
 			if ! "$$python" -c 'import ensurepip, venv' 2>/dev/null; then \
 				echo "$$python has no venv: install it (on Debian and Ubuntu: apt install python3-venv), then run make again." >&2; exit 1; \
 			fi; \
 			echo "Making .venv with $$("$$python" --version)"; \
-			exec "$$python" -m venv .venv; \
+			"$$python" -m venv .venv && touch $@; exit; \
 		fi; \
+		seen="$$seen $$python is $$("$$python" --version 2>/dev/null || echo not there);"; \
 	done; \
-	echo "Clarion needs Python 3.11 or newer; found: $$(python3 --version 2>&1 || echo none). Name one: make install PYTHON=/path/to/python3.11" >&2; \
+	echo "Clarion needs Python 3.11 or newer, but$${seen%;}." >&2; \
+	echo "Name one: make install PYTHON=/path/to/python3.11" >&2; \
 	exit 1
 
-.venv/.runtime: requirements/runtime.txt pyproject.toml | .venv/bin/python
+.venv/.runtime: requirements/runtime.txt pyproject.toml | .venv/.made
 	@echo "Installing the light core"
 	@$(PIP) install --require-hashes --requirement requirements/runtime.txt
 	@$(PIP) install --no-deps --no-build-isolation --no-index --editable .
@@ -89,6 +92,6 @@ clean: ## remove all that make made, the demo's data too
 	@$(PIP) install --require-hashes --requirement requirements/dev.txt
 	@touch $@
 
-.cache/lock/bin/uv: | .venv/bin/python
+.cache/lock/bin/uv: | .venv/.made
 	@$(RUN) -m venv .cache/lock
 	@.cache/lock/bin/python -m pip --disable-pip-version-check --quiet install uv==$(UV_VERSION)
