@@ -1,0 +1,148 @@
+"""What a deliver_sm says: a receipt for a message that the carrier took, or a text that somebody sent (SMPP 3.4, appendix B and 5.2.12)."""
+
+import re
+from typing import Final
+
+from clarion.carriers.interface import InboundText, Receipt
+from clarion.carriers.smpp import pdu
+from clarion.carriers.smpp.pdu import GSM7_CODING, UCS2_CODING, Malformed, Message, decode_message, decode_parameters
+from clarion.core.text import decode_gsm7, decode_ucs2
+
+MESSAGE_TYPE: Final = 0x3C
+"""The bits of esm_class that tell what kind of message it is (5.2.12)."""
+
+SMSC_RECEIPT: Final = 0x04
+INTERMEDIATE: Final = 0x20
+HAS_HEADER: Final = 0x40
+"""UDHI: the short message begins with a user data header."""
+
+DELIVERED: Final = "delivered"
+UNDELIVERED: Final = "undelivered"
+
+STATE_NAMES: Final = {1: "ENROUTE", 2: "DELIVRD", 3: "EXPIRED", 4: "DELETED", 5: "UNDELIV", 6: "ACCEPTD", 7: "UNKNOWN", 8: "REJECTD"}
+"""message_state (5.2.28) by the words of receipt texts (appendix B)."""
+
+STATES: Final = {"DELIV": DELIVERED, "UNDEL": UNDELIVERED, "EXPIR": UNDELIVERED, "DELET": UNDELIVERED, "REJEC": UNDELIVERED}
+"""By the first five letters, since carriers write DELIVRD, DELIVERED and everything between. Whatever is not here is not an end."""
+
+
+def decode_delivery(octets: bytes, sequence: int) -> Receipt | InboundText | Malformed:
+    """The delivery in a whole deliver_sm. `sequence` is what acknowledges it, which need not be the one on the wire."""
+    message = decode_message(octets)
+    if isinstance(message, Malformed):
+        return message
+    kind = message.esm_class & MESSAGE_TYPE
+    if kind == SMSC_RECEIPT and not message.parameters:
+        canonical = _CANONICAL(message.short_message)
+        if canonical and message.data_coding != UCS2_CODING:
+            reference, stat, error = canonical.groups()
+            word = stat.decode("latin-1")
+            state = STATES.get(word[:5], "")
+            reason = "" if state == DELIVERED else f"{word} err:{error.decode('latin-1')}"
+            return Receipt(
+                sequence, normalise_reference(reference.decode("latin-1")), message.source, message.destination, state, reason, -1, octets
+            )
+    parameters = decode_parameters(message.parameters) if message.parameters else {}
+    if kind in {SMSC_RECEIPT, INTERMEDIATE} or pdu.RECEIPTED_MESSAGE_ID in parameters:
+        return _receipt(message, parameters, sequence, octets)
+    return _inbound(message, parameters, sequence)
+
+
+def normalise_reference(reference: str) -> str:
+    """A carrier's id as it is stored and compared: lower case, no leading zeros. What is nothing but zeros stays `0`."""
+    return reference.lower().lstrip("0") or reference[:1]
+
+
+_CANONICAL = re.compile(
+    rb"id:([0-9A-Za-z._-]+) sub:\d* dlvrd:\d* submit date:\d* done date:\d* stat:([A-Z]+) err:(\w*)(?: text:|\Z)", re.IGNORECASE
+).match
+"""The form of appendix B, which nearly all carriers keep to; whatever differs is read field by field."""
+
+_FIELD = re.compile(r"(?i)\b(id|sub|dlvrd|submit[ _]?date|done[ _]?date|stat|err|text)\s*:\s*")
+
+
+def _receipt(message: Message, parameters: dict[int, bytes], sequence: int, octets: bytes) -> Receipt:
+    fields = _fields(_receipt_text(message, parameters))
+    word = STATE_NAMES.get(_number(parameters.get(pdu.MESSAGE_STATE))) or fields.get("stat", "").upper()
+    named = parameters.get(pdu.RECEIPTED_MESSAGE_ID, b"").split(b"\0")[0].decode("latin-1").strip()
+    error = fields.get("err", "") or _network_error(parameters.get(pdu.NETWORK_ERROR_CODE, b""))
+    state = "" if message.esm_class & MESSAGE_TYPE == INTERMEDIATE else STATES.get(word[:5], "")
+    reason = "" if state == DELIVERED else f"{word} err:{error}" if error else word
+    return Receipt(
+        sequence,
+        normalise_reference(named or fields.get("id", "")),
+        message.source,
+        message.destination,
+        state,
+        reason,
+        _number(parameters.get(pdu.USER_MESSAGE_REFERENCE)),
+        octets,
+    )
+
+
+def _receipt_text(message: Message, parameters: dict[int, bytes]) -> str:
+    octets = message.short_message or parameters.get(pdu.MESSAGE_PAYLOAD, b"")
+    if message.esm_class & HAS_HEADER and octets:
+        octets = octets[octets[0] + 1 :]
+    if message.data_coding == UCS2_CODING:
+        return decode_ucs2(octets)
+    # Carriers write ASCII here under any data_coding; an underscore of `submit_date` must not become GSM-7's section sign.
+    return octets.decode("latin-1")
+
+
+def _fields(text: str) -> dict[str, str]:
+    fields: dict[str, str] = {}
+    found = list(_FIELD.finditer(text))
+    for field, following in zip(found, [*found[1:], None], strict=True):
+        name = field[1].lower()
+        value = text[field.end() : following.start() if following else None].strip()
+        # `text:` quotes the message, whose own words may look like fields: what comes first counts, and nothing after it does.
+        fields.setdefault(name, value if name == "text" else value.split(" ")[0])
+        if name == "text" and "stat" in fields:
+            break
+    return fields
+
+
+def _network_error(octets: bytes) -> str:
+    return str(int.from_bytes(octets[1:3], "big")) if len(octets) == 3 else ""
+
+
+def _number(octets: bytes | None) -> int:
+    return int.from_bytes(octets, "big") if octets and len(octets) <= 2 else -1
+
+
+def _inbound(message: Message, parameters: dict[int, bytes], sequence: int) -> InboundText:
+    raw = message.short_message or parameters.get(pdu.MESSAGE_PAYLOAD, b"")
+    part, parts, reference, body_at = 1, 1, 0, 0
+    if message.esm_class & HAS_HEADER:
+        part, parts, reference, body_at = _header(raw)
+    elif pdu.SAR_TOTAL in parameters:
+        part, parts, reference = (_number(parameters.get(tag)) for tag in (pdu.SAR_PART, pdu.SAR_TOTAL, pdu.SAR_REFERENCE))
+    if not 1 <= part <= parts or reference < 0:
+        part, parts, reference = 1, 1, 0
+    text = decode_text(raw[body_at:], message.data_coding)
+    return InboundText(sequence, message.source, message.destination, text, message.data_coding, raw, part, parts, reference)
+
+
+def decode_text(octets: bytes, data_coding: int) -> str:
+    """Octets as text (SMPP 3.4, 5.2.19; the groups of 3GPP TS 23.038, section 4). Binary codings come out as Latin-1, octet for octet."""
+    if data_coding & 0xF0 in {0xC0, 0xD0} or data_coding == GSM7_CODING or data_coding & 0xF4 == 0xF0:
+        return decode_gsm7(octets)
+    if data_coding == UCS2_CODING or data_coding & 0xF0 == 0xE0:
+        return decode_ucs2(octets)
+    return octets.decode("latin-1")
+
+
+def _header(octets: bytes) -> tuple[int, int, int, int]:
+    """Part, parts, reference and where the text begins (3GPP TS 23.040, 9.2.3.24.1 and .8). A header that lies is skipped whole."""
+    body_at = min(octets[0] + 1, len(octets)) if octets else 0
+    at = 1
+    while at + 2 <= body_at:
+        element, length = octets[at], octets[at + 1]
+        value = octets[at + 2 : at + 2 + length]
+        if element == 0x00 and length == 3 and len(value) == 3:
+            return value[2], value[1], value[0], body_at
+        if element == 0x08 and length == 4 and len(value) == 4:
+            return value[3], value[2], int.from_bytes(value[:2], "big"), body_at
+        at += 2 + length
+    return 1, 1, 0, body_at

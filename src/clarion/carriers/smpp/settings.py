@@ -1,0 +1,146 @@
+"""How a carrier wants to be spoken to: the URL `smpp://system_id:password@host:2775?bind=transceiver&window=200` and what it says."""
+
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
+
+PORT: Final = 2775
+"""Registered for SMPP."""
+
+FORM: Final = "smpp://system_id:password@host:2775?bind=transceiver&window=200&rate=0"
+BIND_KINDS: Final = ("transceiver", "transmitter", "receiver")
+SYSTEM_ID_CHARACTERS_MAX: Final = 15
+PASSWORD_CHARACTERS_MAX: Final = 8
+SYSTEM_TYPE_CHARACTERS_MAX: Final = 12
+SENDER_CHARACTERS_MAX: Final = 20
+WINDOW_MAX: Final = 10_000
+"""Beyond it a broken link would leave more in doubt than any carrier's window is worth."""
+
+
+class CarrierUrlError(ValueError):
+    """A carrier's URL that cannot be used: what is wrong, and how to write it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SmppSettings:
+    """A carrier's URL, read. `rate_per_second` counts segments (0: no limit) and is kept by whoever submits, not by the bind.
+
+    `sender` stands in for a message that names none. `user_message_reference` asks to send ours (TLV 0x0204), which some carriers
+    refuse and others echo in their receipts.
+    """
+
+    host: str
+    system_id: str
+    password: str = ""
+    port: int = PORT
+    bind: str = "transceiver"
+    window: int = 200
+    rate_per_second: float = 0.0
+    binds: int = 1
+    enquire_s: float = 30.0
+    answer_timeout_s: float = 60.0
+    system_type: str = ""
+    sender: str = ""
+    user_message_reference: bool = False
+
+    def __repr__(self) -> str:
+        """Without the password: settings end up in logs and tracebacks."""
+        return f"SmppSettings({self.bind} {self.system_id}@{self.host}:{self.port})"
+
+
+def parse_url(url: str, password: str | None = None) -> SmppSettings:
+    """Read a carrier's URL; `password` replaces the one in it. Raises CarrierUrlError."""
+    parts = _split(url)
+    if parts.scheme == "smpps":
+        raise CarrierUrlError("smpps:// (TLS) is not available; write smpp:// and reach the carrier through a tunnel")
+    if parts.scheme != "smpp":
+        raise CarrierUrlError(f"a carrier's URL begins with smpp://, not {parts.scheme or 'nothing'}://: {FORM}")
+    if not parts.hostname:
+        raise CarrierUrlError(f"the URL names no host: {FORM}")
+    if parts.path not in {"", "/"} or parts.fragment:
+        raise CarrierUrlError(f"nothing stands between the host and the question mark: {FORM}")
+    options = _options(parts)
+    return SmppSettings(
+        host=parts.hostname,
+        port=_port(parts),
+        system_id=_text("system_id", unquote(parts.username or ""), SYSTEM_ID_CHARACTERS_MAX, needed=True),
+        password=_text("password", unquote(parts.password or "") if password is None else password, PASSWORD_CHARACTERS_MAX),
+        bind=_choice("bind", options.pop("bind", "transceiver"), BIND_KINDS),
+        window=int(_number("window", options.pop("window", "200"), 1, WINDOW_MAX, whole=True)),
+        rate_per_second=_number("rate", options.pop("rate", "0"), 0, 1_000_000),
+        binds=int(_number("binds", options.pop("binds", "1"), 1, 64, whole=True)),
+        enquire_s=_number("enquire", options.pop("enquire", "30"), 0.1, 3_600),
+        answer_timeout_s=_number("answer_timeout", options.pop("answer_timeout", "60"), 0.1, 3_600),
+        system_type=_text("system_type", options.pop("system_type", ""), SYSTEM_TYPE_CHARACTERS_MAX),
+        sender=_text("sender", options.pop("sender", ""), SENDER_CHARACTERS_MAX),
+        user_message_reference=_choice("umr", options.pop("umr", "0"), ("0", "1")) == "1",
+    )
+
+
+def url_without_password(url: str) -> str:
+    """The same URL to store and to show, whatever is wrong with the rest of it. Raises CarrierUrlError if it cannot be taken apart."""
+    parts = _split(url)
+    _, at, host = parts.netloc.rpartition("@")
+    user = quote(unquote(parts.username or ""), safe="") if at else ""
+    return parts._replace(netloc=f"{user}{at}{host}", query=urlencode(_pairs(parts))).geturl()
+
+
+OPTIONS: Final = ("bind", "window", "rate", "binds", "enquire", "answer_timeout", "system_type", "sender", "umr")
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url.strip())
+    except ValueError as fault:
+        raise CarrierUrlError(f"that is no URL ({fault}): {FORM}") from None
+
+
+def _pairs(parts: SplitResult) -> list[tuple[str, str]]:
+    # In a query an unquoted plus is a blank, and `sender=+254…` is what people write.
+    return parse_qsl(parts.query.replace("+", "%2B"), keep_blank_values=True)
+
+
+def _options(parts: SplitResult) -> dict[str, str]:
+    options: dict[str, str] = {}
+    for name, value in _pairs(parts):
+        if name not in OPTIONS:
+            raise CarrierUrlError(f"{name} is no setting of a carrier; there are {', '.join(OPTIONS)}")
+        if name in options:
+            raise CarrierUrlError(f"{name} is set twice; write it once")
+        options[name] = value
+    return options
+
+
+def _port(parts: SplitResult) -> int:
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
+    if port is not None and port < 1:
+        raise CarrierUrlError(f"the port is a number from 1 to 65535, as in {FORM}")
+    return PORT if port is None else port
+
+
+def _text(name: str, value: str, characters_max: int, *, needed: bool = False) -> str:
+    if needed and not value:
+        raise CarrierUrlError(f"the {name} is missing: {FORM}")
+    if len(value) > characters_max:
+        raise CarrierUrlError(f"the {name} has {len(value)} characters; SMPP 3.4 allows {characters_max}")
+    if not (value.isascii() and value.isprintable()):
+        raise CarrierUrlError(f"the {name} is made of printable ASCII characters")
+    return value
+
+
+def _choice(name: str, value: str, choices: tuple[str, ...]) -> str:
+    if value not in choices:
+        raise CarrierUrlError(f"{name} is one of {', '.join(choices)}, not {value!r}; write {name}={choices[0]}")
+    return value
+
+
+def _number(name: str, value: str, least: float, most: float, *, whole: bool = False) -> float:
+    # float() also reads nan, inf and 1_000, which nobody means.
+    plain = value.isascii() and value.replace("." if not whole else "", "", 1).isdigit()
+    number = float(value) if plain and value != "." else -1.0
+    if not least <= number <= most:
+        raise CarrierUrlError(f"{name} is a {'whole ' if whole else ''}number from {least:g} to {most:g}, not {value!r}")
+    return number
