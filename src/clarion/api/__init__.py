@@ -1,0 +1,1 @@
+"""HTTP: the app, who may call it and how often, and the faces that speak the vendors' APIs."""

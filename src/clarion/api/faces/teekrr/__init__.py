@@ -1,0 +1,1 @@
+"""Teekrr's API. Its path space answers in its own envelope."""

@@ -1,0 +1,1 @@
+"""Teli's API. Its path space answers in its own envelope."""

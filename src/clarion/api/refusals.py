@@ -1,0 +1,119 @@
+"""What a request may be refused for: a code, its status, and a sentence that a face may word in its own way.
+
+Refusals are values: whoever finds a reason returns a `Refusal`, and the envelope of the path that was asked makes an answer of it.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from http import HTTPStatus
+
+
+class Code(StrEnum):
+    """Reasons that every face shares. A face may have more of its own."""
+
+    KEY_MISSING = "key_missing"
+    KEY_UNKNOWN = "key_unknown"
+    KEY_REVOKED = "key_revoked"
+    KEY_EXPIRED = "key_expired"
+    FACE_CLOSED = "face_closed"
+    SCOPE_MISSING = "scope_missing"
+    THROTTLED = "throttled"
+
+    BODY_TOO_LARGE = "body_too_large"
+    BODY_ENCODED = "body_encoded"
+    BODY_MALFORMED = "body_malformed"
+    BODY_NOT_OBJECT = "body_not_object"
+
+    FIELD_MISSING = "field_missing"
+    FIELD_NULL = "field_null"
+    FIELD_NOT_TEXT = "field_not_text"
+    FIELD_NOT_LIST = "field_not_list"
+    FIELD_NOT_TEXTS = "field_not_texts"
+    FIELD_EMPTY = "field_empty"
+    FIELD_TOO_MANY = "field_too_many"
+    FIELD_TOO_LONG = "field_too_long"
+    FIELD_PATTERN = "field_pattern"
+    FIELD_NOT_ID = "field_not_id"
+    FIELD_NOT_CHOICE = "field_not_choice"
+    FIELD_NOT_NUMBER = "field_not_number"
+    FIELD_NUL = "field_nul"
+    FIELD_INVALID = "field_invalid"
+
+    UNKNOWN_PATH = "unknown_path"
+    WRONG_METHOD = "wrong_method"
+    INTERNAL = "internal"
+    UNAVAILABLE = "unavailable"
+
+
+STATUS: Mapping[str, HTTPStatus] = {
+    Code.KEY_MISSING: HTTPStatus.UNAUTHORIZED,
+    Code.KEY_UNKNOWN: HTTPStatus.UNAUTHORIZED,
+    Code.KEY_REVOKED: HTTPStatus.UNAUTHORIZED,
+    Code.KEY_EXPIRED: HTTPStatus.UNAUTHORIZED,
+    Code.FACE_CLOSED: HTTPStatus.FORBIDDEN,
+    Code.SCOPE_MISSING: HTTPStatus.FORBIDDEN,
+    Code.THROTTLED: HTTPStatus.TOO_MANY_REQUESTS,
+    Code.BODY_TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    Code.BODY_ENCODED: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    Code.UNKNOWN_PATH: HTTPStatus.NOT_FOUND,
+    Code.WRONG_METHOD: HTTPStatus.METHOD_NOT_ALLOWED,
+    Code.INTERNAL: HTTPStatus.INTERNAL_SERVER_ERROR,
+    Code.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+"""What is not here is 400."""
+
+SENTENCES: Mapping[str, str] = {
+    Code.KEY_MISSING: "No API key was given.",
+    Code.KEY_UNKNOWN: "Invalid API key.",
+    Code.KEY_REVOKED: "This API key has been revoked.",
+    Code.KEY_EXPIRED: "This API key has expired.",
+    Code.FACE_CLOSED: "This API key is for another API.",
+    Code.SCOPE_MISSING: "API key lacks the required scope: {scope}.",
+    Code.THROTTLED: "Too many requests. Try again in {seconds} seconds.",
+    Code.BODY_TOO_LARGE: "The body is larger than {limit} bytes.",
+    Code.BODY_ENCODED: "Compressed bodies are not taken: {encoding}.",
+    Code.BODY_MALFORMED: "The body is not JSON: {reason}.",
+    Code.BODY_NOT_OBJECT: "The body must be a JSON object, not {got}.",
+    Code.FIELD_MISSING: "This field is required.",
+    Code.FIELD_NULL: "This field may not be null.",
+    Code.FIELD_NOT_TEXT: "This field must be a string.",
+    Code.FIELD_NOT_LIST: "This field must be an array.",
+    Code.FIELD_NOT_TEXTS: "Every item of this array must be a string.",
+    Code.FIELD_EMPTY: "This field may not be empty.",
+    Code.FIELD_TOO_MANY: "This field may have at most {limit} items.",
+    Code.FIELD_TOO_LONG: "This field may have at most {limit} characters.",
+    Code.FIELD_PATTERN: "This field has a form that is not allowed.",
+    Code.FIELD_NOT_ID: "This field must be a UUID.",
+    Code.FIELD_NOT_CHOICE: "This value is not one of those allowed.",
+    Code.FIELD_NOT_NUMBER: "This field must be a whole number from 1.",
+    Code.FIELD_NUL: "Null characters are not allowed.",
+    Code.FIELD_INVALID: "This field has a value that is not allowed.",
+    Code.UNKNOWN_PATH: "There is nothing at this path.",
+    Code.WRONG_METHOD: 'Method "{method}" is not allowed here.',
+    Code.INTERNAL: "Internal server error. Request id: {request_id}",
+    # A commit whose answer was lost cannot be told from one that never was, so this must not invite to send again.
+    Code.UNAVAILABLE: "The database did not answer; whether this request was carried out is not certain. Request id: {request_id}",
+}
+"""The house's own wording, filled with the values of the refusal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a request is refused. `field` names the member of the body or the query that is at fault, if one is."""
+
+    code: str
+    field: str | None = None
+    values: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def status(self) -> HTTPStatus:
+        """The status that this code has on every face."""
+        return STATUS.get(self.code, HTTPStatus.BAD_REQUEST)
+
+    def sentence(self, texts: Mapping[str, str] = SENTENCES) -> str:
+        """What to tell the caller: `texts` goes before the house's own wording, and in it `code:field` before `code`."""
+        text = texts.get(f"{self.code}:{self.field}") or texts.get(self.code) or SENTENCES[self.code]
+        return text.format_map(self.values)
