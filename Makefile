@@ -19,7 +19,7 @@ PYTHONS := python3 python3.11 python3.12 python3.13 python3.14 python
 LOCK := .cache/lock/bin/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --group build
 # What the program and its checks are made of: a folder that is not there yet is left out.
-CODE := src tests $(wildcard bench)
+CODE := src tests tools $(wildcard bench)
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help

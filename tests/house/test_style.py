@@ -10,9 +10,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PRODUCT = sorted((ROOT / "src").rglob("*.py"))
-PYTHON = [
-    path for folder in ("src", "tests", "bench") for path in sorted((ROOT / folder).rglob("*.py")) if "node_modules" not in path.parts
-]
+FOLDERS = ("src", "tests", "bench", "tools")
+PYTHON = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py")) if "node_modules" not in path.parts]
 
 FILE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 70
