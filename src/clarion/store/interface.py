@@ -1,6 +1,7 @@
 """The store as the rest of the house sees it: `read` and `write` run one plain synchronous function as one transaction (law 5)."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from sqlalchemy import Connection
@@ -26,8 +27,30 @@ def is_interactive(function: Callable[..., Any]) -> bool:
     return getattr(function, "interactive", False)
 
 
+@dataclass(slots=True)
+class Stats:
+    """What the writes of this process cost so far. A hold is the time from BEGIN to the end of COMMIT."""
+
+    commits: int = 0
+    functions: int = 0
+    held_s: float = 0.0
+    longest_hold_ms: float = 0.0
+
+    def add(self, functions: int, held_s: float) -> None:
+        """Count one commit of so many functions."""
+        self.commits += 1
+        self.functions += functions
+        self.held_s += held_s
+        self.longest_hold_ms = max(self.longest_hold_ms, held_s * 1000)
+
+
 class Store(Protocol):
     """One database. Callers hear after the commit; what a function raised is raised to its caller, and nothing of it is kept."""
+
+    stats: Stats
+
+    owner: int
+    """The number under which this process holds binds; 0 if it was opened without one."""
 
     async def write(self, function: Transaction[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `function` as a transaction, in a task that a cancelled caller cannot cut.
@@ -40,4 +63,10 @@ class Store(Protocol):
         """Run `function` on one snapshot, beside the writers."""
         ...
 
-    async def close(self) -> None: ...
+    async def take_ownership(self) -> int:
+        """Give this process a number of its own, which `owner` then is; others can tell when it has gone (`owners.gone_owners`)."""
+        ...
+
+    async def close(self) -> None:
+        """Finish the writes that were begun, then let go of the database."""
+        ...

