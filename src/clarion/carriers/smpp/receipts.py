@@ -45,7 +45,7 @@ def decode_delivery(octets: bytes, sequence: int) -> Receipt | InboundText | Mal
     parameters = decode_parameters(message.parameters) if message.parameters else {}
     if kind in {SMSC_RECEIPT, INTERMEDIATE} or pdu.RECEIPTED_MESSAGE_ID in parameters:
         return _receipt(message, parameters, sequence, octets)
-    return _inbound(message, parameters, sequence)
+    return inbound_text(message, parameters, sequence)
 
 
 def normalise_reference(reference: str) -> str:
@@ -111,7 +111,8 @@ def _number(octets: bytes | None) -> int:
     return int.from_bytes(octets, "big") if octets and len(octets) <= 2 else -1
 
 
-def _inbound(message: Message, parameters: dict[int, bytes], sequence: int) -> InboundText:
+def inbound_text(message: Message, parameters: dict[int, bytes], sequence: int) -> InboundText:
+    """A message read as a text: payload, user data header or SAR parameters, alphabet."""
     raw = message.short_message or parameters.get(pdu.MESSAGE_PAYLOAD, b"")
     part, parts, reference, body_at = 1, 1, 0, 0
     if message.esm_class & HAS_HEADER:

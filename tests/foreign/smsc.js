@@ -1,0 +1,163 @@
+// An SMSC on the npm package `smpp`: a program that is not ours, so that our two ends cannot share a mistake.
+//
+// node smsc.js '{"port": 0, "log": "submits.jsonl", …}'
+//
+// Prints `listening PORT`. Each submit is appended to `log` as a JSON line: at (epoch seconds), bind, sequence, source, destination,
+// text, id, status, and ref, total, part for a part of a long message. Lines on standard input are commands, as JSON:
+//   {"command": "text", "source": "254…", "destination": "CLARION", "text": "STOP"}   bring a text to whoever can receive
+//   {"command": "counters"}                                                           print them as a JSON line
+// It ends with its standard input.
+
+'use strict';
+
+const fs = require('fs');
+const readline = require('readline');
+const smpp = require('smpp');
+
+const options = Object.assign({
+  host: '127.0.0.1',
+  port: 0,
+  log: null,
+  systemId: null,
+  password: null,
+  hexIds: false,            // answers carry hexadecimal ids
+  decimalReceipts: false,   // receipts carry the same ids as decimals
+  firstId: 1000,
+  refuse: [],               // endings of destinations that are refused
+  refuseStatus: smpp.ESME_RINVDSTADR,
+  undeliver: [],            // endings of destinations whose receipt says UNDELIV
+  throttleEvery: 0,         // each n-th submit is answered ESME_RTHROTTLED
+  disconnectEvery: 0,       // each n-th submit is taken and ends the connection unanswered
+  receipts: 'text',         // text, parameters (no text at all), both or none
+  receiptDelayMs: 0,
+  outstanding: 100,
+}, JSON.parse(process.argv[2] || '{}'));
+
+const counters = { binds: 0, submits: 0, taken: 0, refused: 0, throttled: 0, receipts: 0, acknowledged: 0, texts: 0 };
+const log = options.log ? fs.openSync(options.log, 'a') : null;
+const receivers = new Set();
+const waiting = [];
+let outstanding = 0;
+let nextId = options.firstId;
+let binds = 0;
+
+const server = smpp.createServer({}, (session) => {
+  const bind = ++binds;
+  let bound = false;
+  session.on('error', () => session.destroy());
+  session.on('close', () => { receivers.delete(session); redeliver(session); });
+  for (const kind of ['bind_transceiver', 'bind_transmitter', 'bind_receiver']) {
+    session.on(kind, (pdu) => {
+      const refusal = refusalOf(pdu);
+      session.send(pdu.response({ command_status: refusal, system_id: 'npm-smpp' }));
+      if (refusal) return;
+      bound = true;
+      counters.binds++;
+      if (kind !== 'bind_transmitter') { receivers.add(session); session.open = new Map(); deliver(); }
+    });
+  }
+  session.on('enquire_link', (pdu) => session.send(pdu.response()));
+  session.on('unbind', (pdu) => { session.send(pdu.response()); session.close(); });
+  session.on('submit_sm', (pdu) => {
+    if (bound) submit(session, bind, pdu);
+    else session.send(pdu.response({ command_status: smpp.ESME_RINVBNDSTS }));
+  });
+});
+server.listen(options.port, options.host, () => console.log(`listening ${server.address().port}`));
+
+function refusalOf(pdu) {
+  if (options.systemId !== null && pdu.system_id !== options.systemId) return smpp.ESME_RINVSYSID;
+  if (options.password !== null && pdu.password !== options.password) return smpp.ESME_RINVPASWD;
+  return 0;
+}
+
+function submit(session, bind, pdu) {
+  counters.submits++;
+  const status = statusOf(pdu);
+  const number = nextId;
+  const id = status ? '' : options.hexIds ? number.toString(16) : String(number);
+  note(bind, pdu, id, status);
+  if (status) {
+    counters[status === smpp.ESME_RTHROTTLED ? 'throttled' : 'refused']++;
+    session.send(pdu.response({ command_status: status }));
+    return;
+  }
+  nextId++;
+  counters.taken++;
+  if (options.receipts !== 'none' && pdu.registered_delivery & 1) {
+    const receipt = receiptOf(pdu, options.decimalReceipts ? String(number) : id);
+    setTimeout(() => { waiting.push(receipt); deliver(); }, options.receiptDelayMs);
+  }
+  if (options.disconnectEvery && counters.submits % options.disconnectEvery === 0) session.destroy();
+  else session.send(pdu.response({ message_id: id }));
+}
+
+function statusOf(pdu) {
+  if (options.throttleEvery && counters.submits % options.throttleEvery === 0) return smpp.ESME_RTHROTTLED;
+  return options.refuse.some((ending) => pdu.destination_addr.endsWith(ending)) ? options.refuseStatus : 0;
+}
+
+function note(bind, pdu, id, status) {
+  if (log === null) return;
+  const record = {
+    at: Date.now() / 1000, bind, sequence: pdu.sequence_number, source: pdu.source_addr, destination: pdu.destination_addr,
+    text: pdu.short_message.message, id, status,
+  };
+  const header = (pdu.short_message.udh || []).find((element) => element[0] === 0x00);
+  if (header) Object.assign(record, { ref: header[2], total: header[3], part: header[4] });
+  fs.writeSync(log, JSON.stringify(record) + '\n');
+}
+
+function receiptOf(pdu, id) {
+  const failed = options.undeliver.some((ending) => pdu.destination_addr.endsWith(ending));
+  const stamp = new Date().toISOString().replace(/[-:T]/g, '').slice(2, 12);
+  const receipt = {
+    source_addr: pdu.destination_addr, source_addr_ton: pdu.dest_addr_ton, source_addr_npi: pdu.dest_addr_npi,
+    destination_addr: pdu.source_addr, dest_addr_ton: pdu.source_addr_ton, dest_addr_npi: pdu.source_addr_npi,
+    esm_class: smpp.ESM_CLASS.MC_DELIVERY_RECEIPT, short_message: '',
+  };
+  if (options.receipts !== 'parameters') {
+    receipt.short_message = `id:${id} sub:001 dlvrd:${failed ? '000' : '001'} submit date:${stamp} done date:${stamp} ` +
+      `stat:${failed ? 'UNDELIV' : 'DELIVRD'} err:${failed ? '034' : '000'} text:`;
+  }
+  if (options.receipts !== 'text') {
+    receipt.receipted_message_id = id;
+    receipt.message_state = failed ? smpp.MESSAGE_STATE.UNDELIVERABLE : smpp.MESSAGE_STATE.DELIVERED;
+  }
+  return receipt;
+}
+
+function deliver() {
+  for (const session of receivers) {
+    while (waiting.length && outstanding < options.outstanding) {
+      const delivery = waiting.shift();
+      const key = {};
+      outstanding++;
+      session.open.set(key, delivery);
+      counters[delivery.esm_class ? 'receipts' : 'texts']++;
+      session.deliver_sm(delivery, () => {
+        if (!session.open.delete(key)) return;
+        outstanding--;
+        counters.acknowledged++;
+        deliver();
+      });
+    }
+  }
+}
+
+function redeliver(session) {
+  if (!session.open) return;
+  outstanding -= session.open.size;
+  waiting.unshift(...session.open.values());
+  session.open.clear();
+  deliver();
+}
+
+readline.createInterface({ input: process.stdin }).on('line', (line) => {
+  const { command, ...message } = JSON.parse(line);
+  if (command === 'counters') console.log(JSON.stringify(counters));
+  if (command === 'text') {
+    waiting.push({ source_addr: message.source, destination_addr: message.destination, short_message: message.text });
+    deliver();
+  }
+}).on('close', () => process.exit(0));
