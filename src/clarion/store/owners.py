@@ -40,11 +40,3 @@ def gone_owners(connection: Connection, owners: Sequence[int], own: int = 0) -> 
         locks=LOCKS,
     )
     return [owner for (owner,) in found]
-
-
-def next_fence(connection: Connection) -> int:
-    """A number that was never given out before; it grows. Owners take theirs from it too."""
-    found = rows.one(connection, "UPDATE sequences SET value = value + 1 WHERE name = 'fence' RETURNING value")
-    if found is None:
-        raise LookupError("The sequence 'fence' is missing: the database was not migrated.")
-    return int(found[0])

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from clarion.core.clock import Timer
-from clarion.store import owners
+from clarion.store import binds, owners
 from clarion.store.errors import Unavailable, UnsupportedUrl
 from clarion.store.interface import P, Stats, T, Transaction, is_interactive
 
@@ -98,7 +98,7 @@ class PostgresStore:
 
         A lost connection comes back and takes the lock again; if others have taken our binds over meanwhile, their fences tell us.
         """
-        owner = await self.write(owners.next_fence)
+        owner = await self.write(binds.next_fence)
 
         async def lock(connection: "asyncpg.Connection[Any]") -> None:
             await connection.execute("SELECT pg_advisory_lock($1)", owners.LOCKS + owner)

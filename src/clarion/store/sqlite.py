@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
 from clarion.core.clock import Timer
-from clarion.store import owners
+from clarion.store import binds
 from clarion.store.errors import FolderInUse, Unavailable
 from clarion.store.interface import P, Stats, T, Transaction, is_interactive
 from clarion.store.writer import Job, Writer
@@ -77,7 +77,7 @@ class SqliteStore:
 
     async def take_ownership(self) -> int:
         """As `Store.take_ownership`; the lock on the data folder proves that every other owner is gone."""
-        self.owner = await self.write(owners.next_fence)
+        self.owner = await self.write(binds.next_fence)
         return self.owner
 
     async def close(self) -> None:
