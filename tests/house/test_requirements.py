@@ -25,11 +25,12 @@ class Absent:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 absent = set(sys.argv[1:])
+for_postgres = {"clarion.store.postgres", "clarion.store.dedicated", "clarion.broker.postgres"}
 sys.meta_path.insert(0, Absent())
 import clarion
 for module in pkgutil.walk_packages(clarion.__path__, "clarion."):
-    # Only who asks for PostgreSQL imports these; Alembic runs its own by path.
-    if not module.name.endswith(".postgres") and ".migrations" not in module.name and not module.name.endswith("__main__"):
+    # Alembic runs its own by path, inside a migration.
+    if module.name not in for_postgres and ".migrations." not in module.name and not module.name.endswith("__main__"):
         importlib.import_module(module.name)
 """
 
