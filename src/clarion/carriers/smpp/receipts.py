@@ -92,12 +92,10 @@ def _receipt_text(message: Message, parameters: dict[int, bytes]) -> str:
 
 def _fields(text: str) -> dict[str, str]:
     fields: dict[str, str] = {}
-    found = list(_FIELD.finditer(text))
-    for field, following in zip(found, [*found[1:], None], strict=True):
-        name = field[1].lower()
-        value = text[field.end() : following.start() if following else None].strip()
+    pieces = _FIELD.split(text)[1:]
+    for name, value in zip(map(str.lower, pieces[::2]), pieces[1::2], strict=True):
         # `text:` quotes the message, whose own words may look like fields: what comes first counts, and nothing after it does.
-        fields.setdefault(name, value if name == "text" else value.split(" ")[0])
+        fields.setdefault(name, value.partition(" ")[0].strip(" ,;\r\n\t"))
         if name == "text" and "stat" in fields:
             break
     return fields

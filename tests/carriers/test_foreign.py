@@ -1,0 +1,126 @@
+"""The bind against an SMSC that is not ours (npm `smpp`), so that the two ends cannot share a mistake."""
+
+from pathlib import Path
+
+import pytest
+
+from clarion.carriers.smpp import parse_url, probe
+from clarion.carriers.smpp.receipts import normalise_reference
+from clarion.core.states import Outcome
+from clarion.wiring.machine import SystemTimer
+from tests.carriers.recording import TEXTS, Recorder, long_message, message, running_bind, submit_all, until
+from tests.foreign_smsc import foreign_smsc
+
+
+async def test_texts_of_both_alphabets_arrive_as_they_were_written(tmp_path: Path) -> None:
+    recorder = Recorder()
+    with foreign_smsc(tmp_path / "log") as smsc:
+        async with running_bind(smsc.port, recorder) as bind:
+            await submit_all(bind, [message(number, text) for number, text in enumerate(TEXTS)])
+            await until(lambda: len(recorder.receipts) == len(TEXTS), "receipts")
+        submits = smsc.submits()
+    assert [submit["text"] for submit in submits] == list(TEXTS)
+    assert [submit["destination"] for submit in submits] == [str(254_700_000_000 + number) for number in range(len(TEXTS))]
+    assert {submit["source"] for submit in submits} == {"CLARION"}
+    assert recorder.outcomes == ["sent"] * len(TEXTS)
+    assert [answer.reference for answer in recorder.answers] == [receipt.reference for receipt in recorder.receipts]
+
+
+async def test_long_messages_come_as_parts_that_make_the_text_again(tmp_path: Path) -> None:
+    texts = ["0123456789" * 40 + "€" * 20, "Привет 😀 " * 30]
+    recorder = Recorder()
+    with foreign_smsc(tmp_path / "log") as smsc:
+        async with running_bind(smsc.port, recorder) as bind:
+            for number, text in enumerate(texts, 1):
+                await submit_all(bind, long_message(number, text))
+            await until(lambda: recorder.receipts and len(recorder.receipts) == len(recorder.answers), "receipts")
+        submits = smsc.submits()
+    for number, text in enumerate(texts, 1):
+        parts = [submit for submit in submits if submit["ref"] == number]
+        assert [part["part"] for part in parts] == list(range(1, len(parts) + 1))
+        assert {part["total"] for part in parts} == {len(parts)}
+        assert "".join(part["text"] for part in parts) == text
+
+
+@pytest.mark.parametrize("form", ["text", "parameters", "both"])
+async def test_receipts_tell_the_recipients_whose_messages_failed(tmp_path: Path, form: str) -> None:
+    recorder = Recorder()
+    with foreign_smsc(tmp_path / "log", receipts=form, undeliver=["7"], refuse=["3"]) as smsc:
+        async with running_bind(smsc.port, recorder) as bind:
+            await submit_all(bind, [message(number) for number in range(100)])
+            await until(lambda: len(recorder.receipts) == 90, "receipts")
+            await until(lambda: smsc.counters()["acknowledged"] == 90, "acknowledgements")
+    refused = [answer for answer in recorder.answers if answer.outcome is Outcome.REFUSED]
+    assert {answer.submission.recipient % 10 for answer in refused} == {3}
+    assert len(refused) == 10
+    assert {answer.reason for answer in refused} == {"ESME_RINVDSTADR (0x0000000b)"}
+    failed = [receipt for receipt in recorder.receipts if receipt.state == "undelivered"]
+    assert sorted(receipt.recipient for receipt in failed) == [str(254_700_000_007 + tens) for tens in range(0, 100, 10)]
+    assert {receipt.sender for receipt in recorder.receipts} == {"CLARION"}
+    assert {receipt.reason for receipt in failed} == {"UNDELIV" if form == "parameters" else "UNDELIV err:034"}
+    sent = {answer.reference for answer in recorder.answers if answer.outcome is Outcome.SENT}
+    assert {receipt.reference for receipt in recorder.receipts} == sent
+
+
+async def test_hexadecimal_answers_with_decimal_receipts_are_told_as_they_are(tmp_path: Path) -> None:
+    recorder = Recorder()
+    with foreign_smsc(tmp_path / "log", hexIds=True, decimalReceipts=True, firstId=0xABC) as smsc:
+        async with running_bind(smsc.port, recorder) as bind:
+            await submit_all(bind, [message(number) for number in range(50)])
+            await until(lambda: len(recorder.receipts) == 50, "receipts")
+    answered = {answer.reference: answer.submission.recipient for answer in recorder.answers}
+    assert "abc" in answered
+    for receipt in recorder.receipts:
+        assert answered[normalise_reference(f"{int(receipt.reference):X}")] == int(receipt.recipient)
+
+
+async def test_throttled_and_lost_in_the_window(tmp_path: Path) -> None:
+    recorder = Recorder()
+    with foreign_smsc(tmp_path / "log", throttleEvery=10, disconnectEvery=45) as smsc:
+        async with running_bind(smsc.port, recorder, "window=20") as bind:
+            await submit_all(bind, [message(number) for number in range(100)])
+            await until(lambda: len(recorder.answers) == 100, "answers")
+            await until(lambda: bind.state == "bound", "bound again")
+            taken = smsc.counters()["taken"]
+            await until(lambda: len({receipt.recipient for receipt in recorder.receipts}) == taken, "a receipt for each message taken")
+    unknown = [answer for answer in recorder.answers if answer.outcome is Outcome.UNKNOWN]
+    assert unknown
+    assert len(unknown) <= 2 * 20
+    assert recorder.outcomes.count("throttled") >= 8
+    assert recorder.order.index("connecting", 1) > recorder.outcomes.index("unknown")
+
+
+async def test_a_text_from_a_phone(tmp_path: Path) -> None:
+    recorder = Recorder()
+    with foreign_smsc(tmp_path / "log") as smsc:
+        async with running_bind(smsc.port, recorder):
+            for text in ("STOP", "Привет"):
+                smsc.send_text("254711222333", "20880", text)
+            await until(lambda: len(recorder.texts) == 2, "texts")
+    assert [(text.sender, text.recipient, text.text) for text in recorder.texts] == [
+        ("254711222333", "20880", "STOP"),
+        ("254711222333", "20880", "Привет"),
+    ]
+
+
+async def test_an_smsc_that_dies_and_comes_back(tmp_path: Path) -> None:
+    recorder = Recorder()
+    with foreign_smsc(tmp_path / "log", receipts="none") as smsc:
+        async with running_bind(smsc.port, recorder) as bind:
+            smsc.kill()
+            await until(lambda: bind.state == "connecting", "the loss")
+            with foreign_smsc(tmp_path / "log", port=smsc.port):
+                await until(lambda: bind.state == "bound", "bound again")
+                await submit_all(bind, [message(1)])
+                await until(lambda: recorder.receipts, "a receipt")
+
+
+@pytest.mark.parametrize("kind", ["transceiver", "transmitter", "receiver"])
+async def test_every_kind_of_bind_is_probed(tmp_path: Path, kind: str) -> None:
+    with foreign_smsc(tmp_path / "log", systemId="clarion", password="secret") as smsc:
+        result = await probe(parse_url(f"smpp://clarion:secret@127.0.0.1:{smsc.port}?bind={kind}"), SystemTimer())
+        wrong = await probe(parse_url(f"smpp://clarion:wrong@127.0.0.1:{smsc.port}?bind={kind}"), SystemTimer())
+    assert [(step.name, step.succeeded) for step in result.steps] == [("connect", True), ("bind", True), ("unbind", True)]
+    assert result.succeeded
+    assert [(step.name, step.succeeded) for step in wrong.steps] == [("connect", True), ("bind", False)]
+    assert wrong.steps[-1].detail == "ESME_RINVPASWD (0x0000000e)"
