@@ -1,12 +1,11 @@
 """Binds as leased rows: who holds a carrier's connection, under which fence (section 2 of the design)."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection
 
 from clarion.core.states import State
-from clarion.store import rows
+from clarion.store import owners, rows
 from clarion.store.deliveries import Fact, record
 
 
@@ -19,17 +18,19 @@ class Lease(NamedTuple):
     """Messages of the last owner that were marked and had no outcome: they are `unknown`."""
 
 
+LEASE_MICROS = 15 * 1_000_000
+"""A process that has not renewed for so long is taken for dead. The fence makes that safe even where it only slept."""
+
+
 def next_fence(connection: Connection) -> int:
-    """The next number of the one sequence that fences and owners come from."""
-    return int(rows.all(connection, "UPDATE sequences SET value = value + 1 WHERE name = 'fence' RETURNING value")[0][0])
+    """A number that was never given out before; it grows. Owners take theirs from it too."""
+    return int(rows.one(connection, "UPDATE sequences SET value = value + 1 WHERE name = 'fence' RETURNING value")[0])
 
 
-def acquire(
-    connection: Connection, carrier_id: int, slot: int, owner: int, gone: Sequence[int], lease_now: int, lease_until: int, now: int
-) -> Lease | None:
+def acquire(connection: Connection, carrier_id: int, slot: int, owner: int, now: int) -> Lease | None:
     """Take a bind that is free, or whose owner is gone or overdue; None if another holds it.
 
-    `gone` are owners known to have ended. Before it is taken, what its last owner marked and has no row is written as `unknown`.
+    Before it is taken, what its last owner marked and has no row is written as `unknown`.
     """
     rows.all(
         connection,
@@ -37,13 +38,14 @@ def acquire(
         carrier_id=carrier_id,
         slot=slot,
     )
-    bind_id, held_by, until = rows.all(
+    bind_id, held_by, until = rows.one(
         connection,
         f"SELECT id, owner, lease_until FROM binds WHERE carrier_id = :carrier_id AND slot = :slot{rows.for_update(connection)}",
         carrier_id=carrier_id,
         slot=slot,
-    )[0]
-    if held_by is not None and held_by != owner and held_by not in gone and until > lease_now:
+    )
+    engine_now = owners.engine_now(connection)
+    if held_by is not None and held_by != owner and until > engine_now and not owners.gone_owners(connection, [held_by], owner):
         return None
     fence = next_fence(connection)
     rows.all(
@@ -52,7 +54,7 @@ def acquire(
         " since_at = :now WHERE id = :bind_id",
         owner=owner,
         fence=fence,
-        lease_until=lease_until,
+        lease_until=engine_now + LEASE_MICROS,
         now=now,
         bind_id=bind_id,
     )
@@ -61,19 +63,34 @@ def acquire(
 
 def release(connection: Connection, bind_id: int, fence: int, now: int) -> None:
     """Give a bind back. Whoever calls has recorded what it knows; what is still without a row is `unknown`."""
-    if rows.all(connection, f"SELECT 1 FROM binds WHERE id = :id AND fence = :fence{rows.for_update(connection)}", id=bind_id, fence=fence):
-        _write_doubt(connection, bind_id, now)
-        rows.all(
-            connection,
-            "UPDATE binds SET owner = NULL, lease_until = 0, state = 'closed', reason = '', since_at = :now WHERE id = :id",
-            now=now,
-            id=bind_id,
-        )
+    give_back(connection, bind_id, fence, now)
+    rows.all(
+        connection,
+        "UPDATE binds SET owner = NULL, lease_until = 0, state = 'closed', reason = '', since_at = :now WHERE id = :id AND fence = :fence",
+        now=now,
+        id=bind_id,
+        fence=fence,
+    )
 
 
-def renew(connection: Connection, owner: int, lease_until: int) -> None:
+def give_back(connection: Connection, bind_id: int, fence: int, now: int) -> int:
+    """Let other binds take this one's chunks, and go on holding it; returns how many messages were found in doubt.
+
+    The caller has recorded every outcome that it knows of: what is marked and has no row then is `unknown`.
+    """
+    if not rows.one(connection, f"SELECT 1 FROM binds WHERE id = :id AND fence = :fence{rows.for_update(connection)}", id=bind_id, fence=fence):
+        return 0
+    return _write_doubt(connection, bind_id, now)
+
+
+def renew(connection: Connection, owner: int) -> None:
     """Keep all binds of this owner for longer."""
-    rows.all(connection, "UPDATE binds SET lease_until = :lease_until WHERE owner = :owner", lease_until=lease_until, owner=owner)
+    rows.all(
+        connection,
+        "UPDATE binds SET lease_until = :lease_until WHERE owner = :owner",
+        lease_until=owners.engine_now(connection) + LEASE_MICROS,
+        owner=owner,
+    )
 
 
 def note_state(connection: Connection, bind_id: int, fence: int, state: str, reason: str, now: int) -> None:
@@ -87,11 +104,6 @@ def note_state(connection: Connection, bind_id: int, fence: int, state: str, rea
         id=bind_id,
         fence=fence,
     )
-
-
-def owners(connection: Connection) -> list[int]:
-    """Every owner that a bind names."""
-    return [row[0] for row in rows.all(connection, "SELECT DISTINCT owner FROM binds WHERE owner IS NOT NULL")]
 
 
 _DOUBT = (

@@ -241,3 +241,8 @@ def _strongest(final: Iterable[tuple[Note, Candidate]]) -> list[tuple[int, int, 
 
 def _is_hexadecimal(reference: str) -> bool:
     return 0 < len(reference) <= REFERENCE_CHARACTERS_MAX and all(character in "0123456789abcdef" for character in reference)
+
+
+def learn_form(connection: Connection, carrier_id: int, form: str) -> None:
+    """Keep the form in which this carrier's receipts write its ids."""
+    rows.all(connection, "UPDATE carriers SET reference_form = :form WHERE id = :id", form=form, id=carrier_id)

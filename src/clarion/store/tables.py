@@ -150,6 +150,13 @@ sa.Index(
     postgresql_where=broadcasts.c.state == "accepting",
 )
 
+sa.Index(
+    "ix_broadcasts_open",
+    broadcasts.c.expires_at,
+    sqlite_where=broadcasts.c.state.in_(["accepted", "paused"]),
+    postgresql_where=broadcasts.c.state.in_(["accepted", "paused"]),
+)
+
 messages = sa.Table(
     "messages",
     metadata,

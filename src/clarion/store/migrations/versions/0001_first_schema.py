@@ -157,6 +157,13 @@ def _broadcasts() -> None:
         postgresql_where=sa.text("state = 'accepting'"),
     )
     op.create_index("ix_broadcasts_first_id", "broadcasts", ["first_id"])
+    op.create_index(
+        "ix_broadcasts_open",
+        "broadcasts",
+        ["expires_at"],
+        sqlite_where=sa.text("state IN ('accepted', 'paused')"),
+        postgresql_where=sa.text("state IN ('accepted', 'paused')"),
+    )
     op.create_index("ix_broadcasts_organization_id_id", "broadcasts", ["organization_id", "id"])
     op.create_table(
         "messages",

@@ -1,0 +1,307 @@
+"""Dispatch: one bind's messages, marked, put on the wire, and recorded as they end (law 2 of the design).
+
+What a message goes through here: `take` marks it, it waits in hand for a place in the window and a token, it is submitted, its answer
+comes, its outcome is committed. From the mark to the commit it is in doubt, and at most twice the window may be.
+"""
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import structlog
+
+from clarion.broker.interface import PLAN, carrier_topic
+from clarion.carriers.interface import Answer, Bind, Submission
+from clarion.core.rates import TokenBucket
+from clarion.core.states import Outcome, State
+from clarion.core.text import split
+from clarion.flow.dispatch.journey import Ended, Journey
+from clarion.runtime import Runtime
+from clarion.store import binds, chunks, outcomes
+from clarion.store.binds import Lease
+from clarion.store.chunks import Marked
+from clarion.store.errors import Unavailable
+
+POLL_S = 1.0
+"""Rings may be lost: everybody looks as often as this (law 1)."""
+
+LANES = 3
+
+AHEAD_S = 0.5
+"""On a limited carrier no more is marked than goes out in this time, so that a single send or a pause need not wait for a window."""
+
+THROTTLED_S = (0.1, 5.0)
+"""First and longest rest after a throttling answer; each one in a row doubles it."""
+
+UNBOUND_S = 2.0
+"""After this long without a connection, what is in hand goes back to the road, where another bind may take it."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Desk:
+    """Where the messages of one bind are."""
+
+    hand: tuple[deque[Submission], ...] = field(default_factory=lambda: tuple(deque() for _ in range(LANES)))
+    journeys: dict[int, Journey] = field(default_factory=dict)
+    """Messages marked whose outcome is not committed, by id: the doubt."""
+
+    in_flight: Counter[int] = field(default_factory=Counter)
+    """The same, counted by organization."""
+
+    def waiting(self) -> int:
+        """Submissions in hand."""
+        return sum(map(len, self.hand))
+
+
+class Dispatcher:
+    """Feeds one bind. `run` until `stop`; the bind's answers are handed to `answered` and, in batches, to `record`."""
+
+    def __init__(self, runtime: Runtime, lease: Lease, carrier_id: int, bind: Bind, bucket: TokenBucket, default_sender: str) -> None:
+        self._runtime = runtime
+        self._lease = lease
+        self._carrier_id = carrier_id
+        self._bind = bind
+        self._bucket = bucket
+        self._default_sender = default_sender
+        self._desk = Desk()
+        self._wake = asyncio.Event()
+        self._rung = True
+        self._stopping = False
+        self._rest_s = 0.0
+        self._rest_until = 0.0
+        self._unbound_since: float | None = None
+        self._given_back = True
+        self._uncertain = False
+        self.fenced = asyncio.Event()
+        """Set when the bind turned out to belong to somebody else: nothing more is sent, facts are still recorded."""
+
+    @property
+    def doubt(self) -> int:
+        """Messages marked whose outcome is not committed."""
+        return len(self._desk.journeys)
+
+    async def run(self) -> None:
+        """Mark and send until `stop`."""
+        listening = asyncio.ensure_future(self._listen())
+        try:
+            while not self._stopping and not self.fenced.is_set():
+                self._wake.clear()
+                if not await self._step():
+                    await self._rest()
+        finally:
+            listening.cancel()
+
+    def stop(self) -> None:
+        """Mark nothing more. What is in hand and was never given to the wire is to be put back by `put_back`."""
+        self._stopping = True
+        self._wake.set()
+
+    def wake(self) -> None:
+        """Look again: the connection's state has changed."""
+        self._wake.set()
+
+    async def _step(self) -> bool:
+        """Mark what there is room for and send what the wire takes; False if there is nothing to do but wait."""
+        self._send()
+        if self._bind.state != "bound":
+            await self._leave_unbound()
+            return False
+        self._unbound_since = None
+        if self._uncertain:
+            # A mark may have been committed and its messages lost with the answer: they must not stay without a row.
+            if self.doubt == 0:
+                await self._give_back()
+            return False
+        room, bulk_room = self._room()
+        if not self._bind.can_submit or room <= 0 or not (self._rung or bulk_room > self._bind.window // 4):
+            return False
+        self._rung = False
+        self._given_back = False
+        try:
+            taken = await self._runtime.store.write(
+                chunks.take,
+                self._lease.bind_id,
+                self._carrier_id,
+                self._lease.fence,
+                room,
+                bulk_room,
+                dict(self._desk.in_flight),
+                self._runtime.clock.now(),
+            )
+        except Unavailable as error:
+            log.warning("store.unavailable", doing="mark", error=str(error))
+            self._uncertain = True
+            return False
+        if taken.fenced:
+            log.warning("bind.fenced", bind=self._lease.bind_id, carrier=self._carrier_id)
+            self.fenced.set()
+            return True
+        if taken.exhausted:
+            self._runtime.broker.ring(PLAN)
+        for message in taken.messages:
+            self._put_in_hand(message)
+        self._rung = self._rung or bool(taken.messages)
+        return bool(taken.messages)
+
+    def _room(self) -> tuple[int, int]:
+        """How many messages may be marked now, and how many of lane 2: a quarter of a window is kept for the others."""
+        room = 2 * self._bind.window - self.doubt
+        if self._bucket.rate_per_second > 0:
+            ahead = max(1, int(self._bucket.rate_per_second * AHEAD_S))
+            room = min(room, max(1 if self._desk.waiting() == 0 else 0, ahead - self._desk.waiting()))
+        reserve = self._bind.window // 4
+        return room, min(room, 2 * self._bind.window - reserve - self.doubt)
+
+    def _put_in_hand(self, message: Marked) -> None:
+        texts = [message.text] if message.segments == 1 else split(message.text, message.encoding)
+        sender = message.sender if message.sender is not None else self._default_sender
+        lane = self._desk.hand[message.lane]
+        self._desk.journeys[message.message_id] = Journey(message, len(texts))
+        self._desk.in_flight[message.organization_id] += 1
+        for part, text in enumerate(texts, 1):
+            lane.append(
+                Submission(
+                    message.message_id,
+                    message.attempt,
+                    sender,
+                    message.recipient,
+                    text,
+                    message.encoding,
+                    part,
+                    len(texts),
+                    message.message_id % 256,
+                    message.expires_at,
+                )
+            )
+
+    def _send(self) -> None:
+        """Give the wire what it takes: by lane, within the window and the rate."""
+        now = self._runtime.timer.monotonic()
+        free = self._bind.free
+        if free <= 0 or now < self._rest_until:
+            return
+        batch: list[Submission] = []
+        for lane in self._desk.hand:
+            while lane and len(batch) < free:
+                if not self._bucket.take(1, now):
+                    break
+                batch.append(lane.popleft())
+        given = self._bind.submit(batch) if batch else 0
+        for submission in batch[:given]:
+            self._desk.journeys[submission.message_id].given += 1
+        for submission in reversed(batch[given:]):
+            self._desk.hand[self._desk.journeys[submission.message_id].message.lane].appendleft(submission)
+
+    async def _rest(self) -> None:
+        """Wait for a ring, an answer, a committed outcome or a token; at most until the next poll."""
+        timeout = POLL_S
+        now = self._runtime.timer.monotonic()
+        if self._desk.waiting() and self._bind.free > 0:
+            timeout = min(timeout, max(self._rest_until - now, self._bucket.wait_s(1, now), 0.001))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self._wake.wait()
+
+    async def _listen(self) -> None:
+        listener = self._runtime.broker.listen([carrier_topic(self._carrier_id)])
+        try:
+            while True:
+                await listener.wait(POLL_S)
+                self._rung = True
+                self._wake.set()
+        finally:
+            listener.close()
+
+    def answered(self, answers: Sequence[Answer]) -> None:
+        """Keep the wire full as soon as answers made room on it; throttled submissions go back in hand, first in their lane."""
+        throttled = [answer.submission for answer in answers if answer.outcome is Outcome.THROTTLED]
+        if throttled:
+            first, longest = THROTTLED_S
+            self._rest_s = min(max(first, self._rest_s * 2), longest)
+            self._rest_until = self._runtime.timer.monotonic() + self._rest_s
+        elif any(answer.outcome is Outcome.SENT for answer in answers):
+            self._rest_s = 0.0
+        for submission in reversed(throttled):
+            journey = self._desk.journeys.get(submission.message_id)
+            if journey is not None:
+                journey.given -= 1
+                self._desk.hand[journey.message.lane].appendleft(submission)
+        for answer in answers:
+            if answer.outcome is Outcome.REFUSED and answer.submission.parts > 1:
+                self._cut({answer.submission.message_id})
+        self._send()
+        self._wake.set()
+
+    def _cut(self, message_ids: set[int]) -> None:
+        """Take what is left of these messages out of hand: no further part of them is given."""
+        for message_id in message_ids & self._desk.journeys.keys():
+            self._desk.journeys[message_id].cut = True
+        for lane in self._desk.hand:
+            kept = [submission for submission in lane if submission.message_id not in message_ids]
+            if len(kept) < len(lane):
+                lane.clear()
+                lane.extend(kept)
+
+    async def record(self, answers: Sequence[Answer], form: str | None) -> None:
+        """Commit what answers say: outcomes, parts, money; then orphaned receipts that were waiting for these references."""
+        ended = Ended(self._carrier_id)
+        for answer in answers:
+            if answer.outcome is Outcome.THROTTLED:
+                continue
+            journey = self._desk.journeys.get(answer.submission.message_id)
+            if journey is None:
+                ended.add_late(answer)
+                continue
+            journey.answers.append(answer)
+            if journey.finished:
+                ended.add(journey, self._runtime.clock.now())
+        await self._commit(ended, form)
+
+    async def put_back(self, *, begun: bool = True) -> None:
+        """Write what is in hand, and was never given to the wire, as `retry`, due at once.
+
+        With `begun` False the rest of long messages of which a part was given stays in hand, to be sent.
+        """
+        in_hand = {submission.message_id for lane in self._desk.hand for submission in lane}
+        if not begun:
+            in_hand = {message_id for message_id in in_hand if not self._desk.journeys[message_id].given}
+        self._cut(in_hand)
+        ended = Ended(self._carrier_id)
+        for message_id in in_hand:
+            if self._desk.journeys[message_id].finished:
+                ended.add(self._desk.journeys[message_id], self._runtime.clock.now())
+        await self._commit(ended, None)
+
+    async def _commit(self, ended: Ended, form: str | None) -> None:
+        if ended.empty:
+            return
+        await self._runtime.write_patiently(outcomes.record_outcomes, ended.batch(), form, self._runtime.clock.now())
+        for message_id in ended.message_ids:
+            journey = self._desk.journeys.pop(message_id)
+            self._desk.in_flight[journey.message.organization_id] -= 1
+        self._wake.set()
+
+    async def _leave_unbound(self) -> None:
+        """A connection that stays away gives its messages and chunks back, once nothing of them is in doubt."""
+        now = self._runtime.timer.monotonic()
+        if self._unbound_since is None:
+            self._unbound_since = now
+        if now - self._unbound_since < UNBOUND_S:
+            return
+        if self._desk.waiting():
+            await self.put_back()
+        if self.doubt == 0 and not self._given_back:
+            await self._give_back()
+
+    async def _give_back(self) -> None:
+        bind_id, fence = self._lease.bind_id, self._lease.fence
+        lost = await self._runtime.write_patiently(binds.give_back, bind_id, fence, self._runtime.clock.now())
+        if lost:
+            log.warning("bind.doubt", bind=bind_id, carrier=self._carrier_id, messages=lost)
+        self._given_back = True
+        self._uncertain = False
+        self._runtime.broker.ring(carrier_topic(self._carrier_id))

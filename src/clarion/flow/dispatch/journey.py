@@ -1,0 +1,119 @@
+"""One marked message on its way over the wire, and what its end says to the store."""
+
+from dataclasses import dataclass, field
+
+from clarion.carriers.interface import Answer
+from clarion.core.states import Outcome, State
+from clarion.store.chunks import Marked
+from clarion.store.deliveries import AttemptFact, Fact, PartFact
+from clarion.store.outcomes import Batch, LateAnswer
+
+
+@dataclass(slots=True)
+class Journey:
+    """A message from its mark to its outcome. `given` counts the parts that the wire took and that may be, or were, answered."""
+
+    message: Marked
+    parts: int
+    given: int = 0
+    cut: bool = False
+    """No further part will be given."""
+
+    answers: list[Answer] = field(default_factory=list)
+
+    @property
+    def finished(self) -> bool:
+        """Nothing more is to be given, and nothing given is unanswered."""
+        return len(self.answers) == self.given and (self.cut or self.given == self.parts)
+
+    @property
+    def outcome(self) -> Outcome:
+        """What the parts come to: refused by any, unknown if any is or some were never given, unreachable if none was."""
+        outcomes = {answer.outcome for answer in self.answers}
+        if not outcomes:
+            return Outcome.UNREACHABLE
+        if Outcome.REFUSED in outcomes:
+            return Outcome.REFUSED
+        return Outcome.UNKNOWN if self.cut or Outcome.UNKNOWN in outcomes else Outcome.SENT
+
+    @property
+    def reason(self) -> str | None:
+        """The words of the answer that decided."""
+        for outcome in (Outcome.REFUSED, Outcome.UNKNOWN):
+            for answer in self.answers:
+                if answer.outcome is outcome:
+                    return answer.reason
+        return f"{len(self.answers)} of {self.parts} parts were taken" if self.cut and self.answers else None
+
+
+class Ended:
+    """Journeys that ended, as the facts of one transaction."""
+
+    def __init__(self, carrier_id: int) -> None:
+        self._carrier_id = carrier_id
+        self.message_ids: list[int] = []
+        self.facts: list[Fact] = []
+        self.parts: list[PartFact] = []
+        self.attempts: list[AttemptFact] = []
+        self.late: list[LateAnswer] = []
+
+    def add(self, journey: Journey, now: int) -> None:
+        """A finished journey: sent, refused or unknown; one that never began is to be tried again at once."""
+        message, outcome, reason = journey.message, journey.outcome, journey.reason
+        self.message_ids.append(message.message_id)
+        reference = journey.answers[0].reference or None if journey.parts == 1 and journey.answers else None
+        if outcome is Outcome.UNREACHABLE:
+            why = "the connection was gone before it was sent"
+            self.attempts.append(AttemptFact(message.message_id, message.attempt, self._carrier_id, None, outcome, why))
+            self.facts.append(self._fact(message, message.attempt + 1, State.RETRY, None, why, now))
+            return
+        self.facts.append(self._fact(message, message.attempt, State(outcome), reference, reason, None))
+        if journey.parts > 1:
+            self.parts += [self._part(answer) for answer in journey.answers]
+
+    def add_late(self, answer: Answer) -> None:
+        """An answer to what was recorded as unknown: a fact all the same, of the part, or of the whole message."""
+        submission = answer.submission
+        if submission.parts > 1:
+            self.parts.append(self._part(answer))
+        elif answer.outcome is not Outcome.UNKNOWN:
+            state = State.SENT if answer.outcome is Outcome.SENT else State.REFUSED
+            self.late.append(
+                LateAnswer(submission.message_id, submission.attempt, state, answer.reference or None, answer.reason or None)
+            )
+
+    def _fact(self, message: Marked, attempt: int, state: State, reference: str | None, reason: str | None, due_at: int | None) -> Fact:
+        return Fact(
+            message.message_id,
+            message.chunk_id,
+            message.broadcast_id,
+            message.organization_id,
+            message.price_milli,
+            attempt,
+            state,
+            self._carrier_id,
+            reference,
+            reason,
+            due_at,
+        )
+
+    def _part(self, answer: Answer) -> PartFact:
+        submission = answer.submission
+        return PartFact(
+            submission.message_id,
+            submission.attempt,
+            submission.part,
+            self._carrier_id,
+            answer.reference or None,
+            answer.outcome,
+            answer.reason or None,
+        )
+
+    @property
+    def empty(self) -> bool:
+        """Nothing to record."""
+        return not (self.facts or self.parts or self.late)
+
+    def batch(self) -> Batch:
+        """What `store.outcomes` records."""
+        return Batch(self._carrier_id, self.facts, self.parts, self.attempts, self.late)

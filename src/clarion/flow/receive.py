@@ -1,0 +1,70 @@
+"""Receive: receipts move their messages on, inbound texts become rows. What came is acknowledged only after this has committed."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import structlog
+
+from clarion.carriers.interface import InboundText, Receipt
+from clarion.runtime import Runtime
+from clarion.store import inbound, receipts
+from clarion.store.receipts import Note
+
+VOTES_MIN = 20
+"""Receipts of one form, with none of another between, after which a carrier is known for that form."""
+
+log = structlog.get_logger(__name__)
+
+
+class Receiver:
+    """Takes what one carrier's binds bring, and learns in which form the carrier writes its ids."""
+
+    def __init__(self, runtime: Runtime, carrier_id: int, form: str | None) -> None:
+        self._runtime = runtime
+        self._carrier_id = carrier_id
+        self._votes: Counter[str] = Counter()
+        self.form = form
+        """literal, hex_to_decimal or decimal_to_hex, once receipts have shown it."""
+
+    async def receive(self, deliveries: Sequence[Receipt | InboundText]) -> None:
+        """Store deliveries; on return they may be acknowledged."""
+        now = self._runtime.clock.now()
+        notes = [_note(delivery) for delivery in deliveries if isinstance(delivery, Receipt)]
+        if notes:
+            recorded = await self._runtime.write_patiently(receipts.record_receipts, self._carrier_id, self.form, notes, now)
+            if recorded.orphaned:
+                log.info("receipts.orphaned", carrier=self._carrier_id, count=recorded.orphaned)
+            await self._learn(recorded.forms)
+        texts = [_text(delivery) for delivery in deliveries if isinstance(delivery, InboundText)]
+        if texts:
+            await self._runtime.write_patiently(inbound.keep, self._carrier_id, texts, now)
+
+    async def _learn(self, forms: Counter[str]) -> None:
+        if not forms or set(forms) == {self.form}:
+            return
+        self._votes.update(forms)
+        if len(self._votes) > 1:
+            self._votes = Counter(forms) if len(forms) == 1 else Counter()
+        for form, votes in self._votes.items():
+            if votes >= VOTES_MIN and form != self.form:
+                self.form = form
+                await self._runtime.write_patiently(receipts.learn_form, self._carrier_id, form)
+                log.info("carrier.reference_form", carrier=self._carrier_id, form=form)
+
+
+def _note(receipt: Receipt) -> Note:
+    return Note(
+        receipt.reference,
+        receipt.recipient,
+        receipt.sender,
+        receipt.state,
+        receipt.reason,
+        receipt.user_message_reference,
+        receipt.raw,
+    )
+
+
+def _text(text: InboundText) -> inbound.Inbound:
+    return inbound.Inbound(
+        text.recipient, text.sender, text.text, text.data_coding, text.raw, text.part, text.parts, text.part_reference
+    )

@@ -1,0 +1,118 @@
+"""What sweep does to rows: each function takes a slice, returns how much it did, and may be run at any time and twice."""
+
+from sqlalchemy import Connection
+
+from clarion.core.states import State
+from clarion.store import rows
+from clarion.store.catalog import Catalog
+from clarion.store.chunks import pass_over
+from clarion.store.deliveries import Fact, advance, record, settle
+
+SLICE = 500
+
+
+def close_unknowns(connection: Connection, now: int) -> int:
+    """End as undetermined what no answer and no receipt has resolved within its carrier's time; its money goes back."""
+    found = rows.all(
+        connection,
+        "SELECT d.message_id, d.chunk_id, m.broadcast_id, m.organization_id, m.price_milli, d.attempt, d.carrier_id FROM deliveries d"
+        " JOIN messages m ON m.id = d.message_id JOIN carriers c ON c.id = d.carrier_id"
+        " WHERE d.state IN ('marked', 'unknown') AND d.state = 'unknown' AND d.updated_at <= :now - c.unknown_after_s * 1000000"
+        " ORDER BY d.updated_at LIMIT :limit",
+        now=now,
+        limit=SLICE,
+    )
+    facts = [
+        Fact(message_id, chunk_id, broadcast_id, organization_id, price_milli, attempt, State.UNDETERMINED, carrier_id, None, "no answer and no receipt")
+        for message_id, chunk_id, broadcast_id, organization_id, price_milli, attempt, carrier_id in found
+    ]
+    if facts:
+        settle(connection, advance(connection, facts, now), now)
+    return len(facts)
+
+
+def expire(connection: Connection, now: int) -> int:
+    """Expire what waits in broadcasts whose validity is over, where no bind comes to pass over it."""
+    done = 0
+    for (chunk_id,) in rows.all(
+        connection,
+        "SELECT c.id FROM broadcasts b JOIN chunks c ON c.broadcast_id = b.id WHERE b.state IN ('accepted', 'paused')"
+        " AND b.expires_at <= :now AND c.state IN ('waiting', 'ready') ORDER BY c.id LIMIT 1",
+        now=now,
+    ):
+        done += pass_over(connection, chunk_id, State.EXPIRED, "validity_over", SLICE, now)
+    retries = rows.all(
+        connection,
+        "SELECT d.message_id, d.chunk_id, m.broadcast_id, m.organization_id, m.price_milli, d.attempt FROM deliveries d"
+        " JOIN messages m ON m.id = d.message_id JOIN broadcasts b ON b.id = m.broadcast_id"
+        " WHERE d.state = 'retry' AND b.expires_at <= :now LIMIT :limit",
+        now=now,
+        limit=SLICE,
+    )
+    facts = [
+        Fact(message_id, chunk_id, broadcast_id, organization_id, price_milli, attempt, State.EXPIRED, None, None, "validity_over")
+        for message_id, chunk_id, broadcast_id, organization_id, price_milli, attempt in retries
+    ]
+    if facts:
+        settle(connection, advance(connection, facts, now), now)
+    return done + len(facts)
+
+
+def reroute(connection: Connection, catalog: Catalog, now: int) -> int:
+    """Take up what waits for carriers that are gone: it becomes a retry on the next route, or is refused where there is none.
+
+    What the built-in simulator had is never put on a real carrier: whoever sent it was trying Clarion out.
+    """
+    gone = [
+        (carrier_id, kind)
+        for carrier_id, kind in rows.all(connection, "SELECT id, kind FROM carriers WHERE state = 'removed' ORDER BY id")
+        if carrier_id not in catalog.carriers
+    ]
+    done = 0
+    for carrier_id, kind in gone:
+        taken = _take_chunk(connection, carrier_id) + _take_retries(connection, carrier_id)
+        facts = []
+        for message_id, chunk_id, broadcast_id, organization_id, price_milli, attempt, recipient in taken:
+            target = None if kind == "simulator" else catalog.carrier_of(recipient)
+            if target is not None and catalog.simulated(target):
+                target = None
+            state = State.REFUSED if target is None else State.RETRY
+            reason = "no_route" if target is None else "the carrier was removed"
+            attempt += 1 if state is State.RETRY else 0  # noqa: PLW2901
+            facts.append(
+                Fact(message_id, chunk_id, broadcast_id, organization_id, price_milli, attempt, state, target, None, reason, now)
+            )
+        if facts:
+            record(connection, facts, now)
+        done += len(facts)
+    return done
+
+
+def _take_chunk(connection: Connection, carrier_id: int) -> list[tuple[int, ...]]:
+    found = rows.all(
+        connection,
+        "UPDATE chunks SET marked_id = last_id, state = 'claimed', bind_id = NULL, fence = NULL WHERE id ="
+        " (SELECT id FROM chunks WHERE carrier_id = :carrier_id AND state IN ('waiting', 'ready') ORDER BY id LIMIT 1)"
+        " AND state IN ('waiting', 'ready') RETURNING id, last_id",
+        carrier_id=carrier_id,
+    )
+    if not found:
+        return []
+    chunk_id, last_id = found[0]
+    return rows.all(
+        connection,
+        "SELECT m.id, :chunk_id, m.broadcast_id, m.organization_id, m.price_milli, 1, m.recipient FROM messages m"
+        " LEFT JOIN deliveries d ON d.message_id = m.id WHERE m.id BETWEEN :chunk_id AND :last_id AND d.message_id IS NULL ORDER BY m.id",
+        chunk_id=chunk_id,
+        last_id=last_id,
+    )
+
+
+def _take_retries(connection: Connection, carrier_id: int) -> list[tuple[int, ...]]:
+    return rows.all(
+        connection,
+        "SELECT d.message_id, d.chunk_id, m.broadcast_id, m.organization_id, m.price_milli, d.attempt, m.recipient FROM deliveries d"
+        " JOIN messages m ON m.id = d.message_id WHERE d.state = 'retry' AND d.carrier_id = :carrier_id ORDER BY d.due_at LIMIT :limit",
+        carrier_id=carrier_id,
+        limit=SLICE,
+    )
