@@ -18,7 +18,8 @@ TEXT_LENGTH_MAX = 64
 
 # What people put between digits: spaces, brackets, dots, slashes, every dash, and the invisible marks that come from address books.
 _BETWEEN = re.compile(r"[\s().\[\]/\-\u200b-\u2015\u202a-\u202e\u2060-\u2069\u2212\ufeff\uff0d]+")
-_DIGITS = re.compile(r"\+?[0-9]+")
+# The longest national number that the authority knows has 17 digits; a calling code and what is dialled for abroad add up to 11.
+_DIGITS = re.compile(r"\+?[0-9]{1,28}")
 
 # A currency's code begins with its country's (ISO 4217), but for those that several countries share or that name no country.
 _REGION_OF_SHARED_CURRENCY = {"EUR": "DE", "XAF": "CM", "XCD": "AG", "XCG": "CW", "ANG": "CW", "XOF": "SN", "XPF": "PF"}
