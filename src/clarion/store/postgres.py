@@ -44,9 +44,11 @@ MIGRATION_LOCK = 0x434C_4D49_4752_4154
 CONFLICTS = frozenset({"40001", "40P01"})
 """serialization_failure and deadlock_detected."""
 
-AWAY = frozenset({"57P01", "57P02", "57P03", "53300", "53100", "53200", "25006", "28P01", "28000", "3D000"})
-"""Shut down, crashed, starting up; no connection, disk or memory left; read-only; and what only an operator can mend: wrong user, password
-or database."""
+AWAY = frozenset({"57P01", "57P02", "57P03", "53300", "53100", "53200", "28P01", "28000", "3D000"})
+"""Shut down, crashed, starting up; no connection, disk or memory left; and what only an operator can mend: wrong user, password, database."""
+
+AWAY_FOR_WRITES = AWAY | {"25006"}
+"""A standby that is not promoted yet takes no writes. In a read it means that the function writes, which is a mistake of ours."""
 
 
 class PostgresStore:
@@ -82,7 +84,7 @@ class PostgresStore:
                 self.stats.add(1, self._timer.monotonic() - started)
                 return result
 
-        return await self._in_task(self._repeated(once))
+        return await self._in_task(self._repeated(once, AWAY_FOR_WRITES))
 
     async def read(self, function: Transaction[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """As `Store.read`. The function's own Python runs on the event loop."""
@@ -91,7 +93,7 @@ class PostgresStore:
             async with self._readers.turn(first=is_interactive(function)), self._reading.connect() as connection:
                 return await connection.run_sync(function, *args, **kwargs)
 
-        return await self._in_task(self._repeated(once))
+        return await self._in_task(self._repeated(once, AWAY))
 
     async def take_ownership(self) -> int:
         """As `Store.take_ownership`: the number's advisory lock is held on a connection of its own as long as the process lives.
@@ -125,7 +127,7 @@ class PostgresStore:
         task.add_done_callback(self._tasks.discard)
         return await asyncio.shield(task)
 
-    async def _repeated(self, once: Callable[[], Awaitable[T]]) -> T:
+    async def _repeated(self, once: Callable[[], Awaitable[T]], away: frozenset[str]) -> T:
         tries = 0
         while True:
             tries += 1
@@ -135,7 +137,7 @@ class PostgresStore:
                 if _is_conflict(error):
                     if tries >= TRIES_CONFLICT:
                         raise
-                elif not _is_away(error):
+                elif not _is_away(error, away):
                     raise
                 elif tries >= TRIES_LOST:
                     raise Unavailable(f"The database cannot be reached: {_words(error)}.") from error
@@ -218,11 +220,11 @@ def _is_conflict(error: BaseException) -> bool:
     return "cached statement plan is invalid" in str(error) or "cache lookup failed" in str(error)
 
 
-def _is_away(error: BaseException) -> bool:
+def _is_away(error: BaseException, states: frozenset[str] = AWAY) -> bool:
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
     state = _state(error)
-    return state in AWAY or state.startswith("08") or isinstance(error, OSError)
+    return state in states or state.startswith("08") or isinstance(error, OSError)
 
 
 def _state(error: BaseException) -> str:
