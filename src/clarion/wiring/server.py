@@ -1,0 +1,236 @@
+"""`clarion serve`: one process with everything in it. Opens the database, starts the stages, answers HTTP, and ends cleanly."""
+
+import asyncio
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Any
+
+import structlog
+import uvicorn
+import uvloop
+
+from clarion.api.app import make_app
+from clarion.api.limits import RequestLimits
+from clarion.api.services import BODY_LIMIT_BYTES, Services
+from clarion.flow import plan
+from clarion.flow.settings import Settings
+from clarion.flow.sweep import Sweeper
+from clarion.runtime import Runtime
+from clarion.store import tenants
+from clarion.store.engine import is_sqlite
+from clarion.store.errors import Unavailable
+from clarion.store.migrate import MigrationReport, migrate
+from clarion.store.sqlite import lock_folder
+from clarion.wiring.connections import Connections
+from clarion.wiring.logs import set_up_logs
+from clarion.wiring.metrics import make_registry
+from clarion.wiring.opening import database_file, open_runtime
+from clarion.wiring.simulated import Simulated
+
+STARTED_S = 0.05
+HTTP_GRACE_S = 5
+"""How long open requests may take after SIGTERM."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ServeOptions:
+    """What `clarion serve` may be told. Without `database_url` the database is a file in `data_dir`."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    data_dir: Path = field(default_factory=lambda: Path("clarion-data"))
+    database_url: str | None = None
+    simulator: bool = False
+    log_format: str = "auto"
+    trusted_proxies: tuple[str, ...] = ()
+    body_limit_bytes: int = BODY_LIMIT_BYTES
+
+    @property
+    def url(self) -> str:
+        """The database's URL."""
+        return self.database_url or f"sqlite:///{database_file(self.data_dir)}"
+
+    @property
+    def networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """The trusted proxies. Raises ValueError for what is no network."""
+        return tuple(ip_network(proxy) for proxy in self.trusted_proxies)
+
+
+def serve(options: ServeOptions, announce: Callable[["Announcement"], None]) -> int:
+    """Serve until SIGTERM or SIGINT; returns the exit code.
+
+    Raises what stands in the way of a start: `FolderInUse`, `NewerDatabase`, `Unavailable`, `UnsupportedUrl`, OSError for a port that is
+    taken. `announce` is told, once the process answers, what a person should know.
+    """
+    set_up_logs(options.log_format)
+    lock = None
+    opened = open_socket(options.host, options.port)
+    if is_sqlite(options.url):
+        options.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = lock_folder(options.data_dir)
+    try:
+        return uvloop.run(_Server(options, opened, announce).run())
+    finally:
+        opened.close()
+        if lock is not None:
+            lock.release()
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """What a start has to say. `key` is only there when the first organization was made, and is shown this once."""
+
+    url: str
+    organization: str | None
+    key: str | None
+    simulator: bool
+    migration: MigrationReport
+
+
+class _Server:
+    def __init__(self, options: ServeOptions, opened: socket.socket, announce: Callable[[Announcement], None]) -> None:
+        self._options = options
+        self._socket = opened
+        self._announce = announce
+        self._stop = asyncio.Event()
+
+    async def run(self) -> int:
+        for name in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(name, self._stop.set)
+        migration = await migrate(self._options.url)
+        async with open_runtime(self._options.url, owner=True) as runtime:
+            settings = Settings(runtime)
+            key = await self._make_default(runtime)
+            connections = Connections(runtime, settings)
+            async with _simulated(runtime, wanted=self._options.simulator):
+                services = Services(
+                    runtime=runtime,
+                    settings=settings,
+                    limits=RequestLimits(runtime.timer),
+                    ready=connections.not_ready,
+                    registry=make_registry(runtime, connections),
+                    body_limit_bytes=self._options.body_limit_bytes,
+                    trusted_proxies=self._options.networks,
+                )
+                async with _background(runtime, settings, connections, self._stop) as failed, _http(services, self._socket):
+                    url = f"http://{self._options.host}:{self._socket.getsockname()[1]}"
+                    log.info("server.started", url=url, database="sqlite" if is_sqlite(self._options.url) else "postgresql")
+                    name = "default" if key is not None else None
+                    self._announce(Announcement(url, name, key, self._options.simulator, migration))
+                    await self._stop.wait()
+                    log.info("server.stopping")
+            log.info("server.stopped")
+            return 1 if failed else 0
+
+    async def _make_default(self, runtime: Runtime) -> str | None:
+        """The key of the organization `default`, if this start made it."""
+        token = tenants.KEY_PREFIX + runtime.ids.token(tenants.KEY_CHARACTERS)
+        made = await runtime.store.write(
+            tenants.ensure_default, runtime.ids.broadcast(runtime.clock.now()), token, self._options.simulator, runtime.clock.now()
+        )
+        return token if made else None
+
+
+@asynccontextmanager
+async def _simulated(runtime: Runtime, *, wanted: bool) -> AsyncIterator[None]:
+    """The built-in SMSC as a carrier, or word to the database that it is none."""
+    if not wanted:
+        await runtime.store.write(tenants.retire_simulator)
+        yield
+        return
+    async with Simulated(runtime) as url:
+        await runtime.store.write(tenants.put_simulator, url, runtime.clock.now())
+        yield
+
+
+@asynccontextmanager
+async def _background(
+    runtime: Runtime, settings: Settings, connections: Connections, stop: asyncio.Event
+) -> AsyncIterator[list[str]]:
+    """The stages beside HTTP. One that fails stops the process: a supervisor starts it again, and the database knows where it was."""
+    failed: list[str] = []
+
+    def ended(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.critical("stage.failed", stage=task.get_name(), exc_info=error)
+            failed.append(task.get_name())
+            stop.set()
+
+    stages: dict[str, Coroutine[Any, Any, None]] = {
+        "settings": _patiently(runtime, settings.run),
+        "plan": _patiently(runtime, lambda: plan.run(runtime)),
+        "sweep": Sweeper(runtime, settings).run(),
+        "binds": connections.run(),
+    }
+    tasks = [asyncio.create_task(stage, name=name) for name, stage in stages.items()]
+    for task in tasks:
+        task.add_done_callback(ended)
+    try:
+        yield failed
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await connections.close()
+
+
+async def _patiently(runtime: Runtime, stage: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run a stage, and begin it again when the database did not answer."""
+    while True:
+        try:
+            await stage()
+        except Unavailable as error:
+            log.warning("store.unavailable", doing="stage", error=str(error))
+            await runtime.timer.sleep(1.0)
+
+
+@asynccontextmanager
+async def _http(services: Services, opened: socket.socket) -> AsyncIterator[None]:
+    """HTTP on a socket that is already ours."""
+    config = uvicorn.Config(
+        make_app(services),
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        timeout_graceful_shutdown=HTTP_GRACE_S,
+    )
+    server = _Uvicorn(config)
+    serving = asyncio.create_task(server.serve(sockets=[opened]))
+    try:
+        while not server.started and not serving.done():
+            await services.runtime.timer.sleep(STARTED_S)
+        yield
+    finally:
+        server.should_exit = True
+        await asyncio.wait({serving})
+
+
+class _Uvicorn(uvicorn.Server):
+    """Without signal handlers: the process has its own order of ending."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave them to `_Server`."""
+        yield
+
+
+def open_socket(host: str, port: int) -> socket.socket:
+    """The address that HTTP is answered on, taken before anything else is done. Raises OSError if it is not to be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    opened = socket.socket(family, socket.SOCK_STREAM)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        opened.bind((host, port))
+        opened.listen(2048)
+    except BaseException:
+        opened.close()
+        raise
+    return opened
