@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
+from tests.carriers.recording import TEXTS, Recorder, long_message, message, running_bind, submit_all, until
+from tests.foreign_smsc import foreign_smsc
 
 from clarion.carriers.smpp import parse_url, probe
 from clarion.carriers.smpp.receipts import normalise_reference
 from clarion.core.states import Outcome
 from clarion.wiring.machine import SystemTimer
-from tests.carriers.recording import TEXTS, Recorder, long_message, message, running_bind, submit_all, until
-from tests.foreign_smsc import foreign_smsc
 
 
 async def test_texts_of_both_alphabets_arrive_as_they_were_written(tmp_path: Path) -> None:

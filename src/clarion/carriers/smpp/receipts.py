@@ -36,7 +36,7 @@ def decode_delivery(octets: bytes, sequence: int) -> Receipt | InboundText | Mal
         canonical = _CANONICAL(message.short_message)
         if canonical and message.data_coding != UCS2_CODING:
             reference, stat, error = canonical.groups()
-            word = stat.decode("latin-1")
+            word = stat.decode("latin-1").upper()
             state = STATES.get(word[:5], "")
             reason = "" if state == DELIVERED else f"{word} err:{error.decode('latin-1')}"
             return Receipt(

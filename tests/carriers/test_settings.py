@@ -1,0 +1,90 @@
+"""Carriers' URLs, and what is said about those that cannot be used."""
+
+import pytest
+
+from clarion.carriers.smpp import CarrierUrlError, SmppSettings, parse_url, url_without_password
+
+
+def test_a_url_with_nothing_but_its_host_and_user() -> None:
+    assert parse_url("smpp://me:pw@carrier.example") == SmppSettings(host="carrier.example", system_id="me", password="pw")
+
+
+def test_a_url_with_everything() -> None:
+    url = (
+        "smpp://me%40x:p%3Aw@[::1]:2776/?bind=receiver&window=10&rate=12.5&binds=3&enquire=5&answer_timeout=7"
+        "&system_type=VMA&sender=+254700&umr=1"
+    )
+    assert parse_url(url) == SmppSettings(
+        host="::1",
+        port=2776,
+        system_id="me@x",
+        password="p:w",
+        bind="receiver",
+        window=10,
+        rate_per_second=12.5,
+        binds=3,
+        enquire_s=5,
+        answer_timeout_s=7,
+        system_type="VMA",
+        sender="+254700",
+        user_message_reference=True,
+    )
+
+
+def test_a_password_given_beside_the_url_wins() -> None:
+    assert parse_url("smpp://me:old@h", password="new").password == "new"
+    assert parse_url("smpp://me@h", password="").password == ""
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://me@h", "begins with smpp://"),
+        ("carrier.example:2775", "begins with smpp://"),
+        ("", "begins with smpp://"),
+        ("smpps://me@h", "TLS"),
+        ("smpp://me@", "no host"),
+        ("smpp://h", "system_id is missing"),
+        ("smpp://me@h:0", "port"),
+        ("smpp://me@h:70000", "port"),
+        ("smpp://me@h:x", "port"),
+        ("smpp://me@[::1", "no URL"),
+        ("smpp://me@h/path", "nothing stands between"),
+        ("smpp://me@h?bind=both", "bind is one of transceiver, transmitter, receiver"),
+        ("smpp://me@h?window=0", "window is a whole number from 1"),
+        ("smpp://me@h?window=1e3", "window is a whole number"),
+        ("smpp://me@h?window=2.5", "window is a whole number"),
+        ("smpp://me@h?window=99999", "window"),
+        ("smpp://me@h?rate=-1", "rate is a number"),
+        ("smpp://me@h?rate=nan", "rate is a number"),
+        ("smpp://me@h?rate=", "rate is a number"),
+        ("smpp://me@h?rate=.", "rate is a number"),
+        ("smpp://me@h?enquire=0", "enquire is a number"),
+        ("smpp://me@h?umr=yes", "umr is one of 0, 1"),
+        ("smpp://me@h?windw=5", "windw is no setting"),
+        ("smpp://me@h?window=5&window=6", "window is set twice"),
+        ("smpp://0123456789abcdef@h", "system_id has 16 characters; SMPP 3.4 allows 15"),
+        ("smpp://me:123456789@h", "password has 9 characters; SMPP 3.4 allows 8"),
+        ("smpp://m%C3%A9@h", "printable ASCII"),
+        ("smpp://m%00e@h", "printable ASCII"),
+        ("smpp://me@h?sender=ABCDEFGHIJKLMNOPQRSTU", "sender has 21 characters"),
+    ],
+)
+def test_what_is_wrong_with_a_url_is_named(url: str, words: str) -> None:
+    with pytest.raises(CarrierUrlError, match=words.replace("(", r"\(")):
+        parse_url(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("smpp://me:secret@h:2775?window=5", "smpp://me@h:2775?window=5"),
+        ("smpp://me:s%40c@h", "smpp://me@h"),
+        ("smpp://me:a@b@h", "smpp://me@h"),
+        ("smpp://me@h?sender=+254", "smpp://me@h?sender=%2B254"),
+        ("smpp://h?bad=1", "smpp://h?bad=1"),
+    ],
+)
+def test_urls_are_shown_without_their_password(url: str, shown: str) -> None:
+    assert url_without_password(url) == shown
+    assert "secret" not in repr(parse_url("smpp://me:secret@h"))
