@@ -70,7 +70,7 @@ _MEANINGS: tuple[tuple[re.Pattern[str], Code], ...] = tuple(
         (r"Expected `str` of length <= ", Code.FIELD_TOO_LONG),
         (r"matching regex", Code.FIELD_PATTERN),
         (r"Expected `array", Code.FIELD_NOT_LIST),
-        (r"Invalid UUID", Code.FIELD_NOT_ID),
+        (r"Invalid UUID|Expected `uuid", Code.FIELD_NOT_ID),
         (r"Invalid enum value", Code.FIELD_NOT_CHOICE),
         (r"Expected `str", Code.FIELD_NOT_TEXT),
         (r"", Code.FIELD_INVALID),

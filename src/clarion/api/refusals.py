@@ -41,6 +41,8 @@ class Code(StrEnum):
     FIELD_NUL = "field_nul"
     FIELD_INVALID = "field_invalid"
 
+    UNKNOWN_CAMPAIGN = "unknown_campaign"
+    UNKNOWN_PAGE = "unknown_page"
     UNKNOWN_PATH = "unknown_path"
     WRONG_METHOD = "wrong_method"
     INTERNAL = "internal"
@@ -57,6 +59,8 @@ STATUS: Mapping[str, HTTPStatus] = {
     Code.THROTTLED: HTTPStatus.TOO_MANY_REQUESTS,
     Code.BODY_TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     Code.BODY_ENCODED: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    Code.UNKNOWN_CAMPAIGN: HTTPStatus.NOT_FOUND,
+    Code.UNKNOWN_PAGE: HTTPStatus.NOT_FOUND,
     Code.UNKNOWN_PATH: HTTPStatus.NOT_FOUND,
     Code.WRONG_METHOD: HTTPStatus.METHOD_NOT_ALLOWED,
     Code.INTERNAL: HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -90,6 +94,8 @@ SENTENCES: Mapping[str, str] = {
     Code.FIELD_NOT_NUMBER: "This field must be a whole number from 1.",
     Code.FIELD_NUL: "Null characters are not allowed.",
     Code.FIELD_INVALID: "This field has a value that is not allowed.",
+    Code.UNKNOWN_CAMPAIGN: "There is no such campaign.",
+    Code.UNKNOWN_PAGE: "There is no such page.",
     Code.UNKNOWN_PATH: "There is nothing at this path.",
     Code.WRONG_METHOD: 'Method "{method}" is not allowed here.',
     Code.INTERNAL: "Internal server error. Request id: {request_id}",

@@ -34,15 +34,15 @@ from clarion.api.refusals import Code, Refusal
 from clarion.core.public_id import message_ids
 from clarion.store import views
 
-NOT_FOUND = Refusal("campaign_not_found")
-NO_SUCH_PAGE = Refusal("page_not_found")
+UNKNOWN_CAMPAIGN = Refusal(Code.UNKNOWN_CAMPAIGN)
+UNKNOWN_PAGE = Refusal(Code.UNKNOWN_PAGE)
 
 
 async def status(call: Call, body: CampaignQuery) -> Response | Refusal:
     """Ids of another organization are unknown ones."""
     found = await call.services.runtime.store.read(views.broadcast, call.organization.id, body.campaign_id)
     if found is None:
-        return NOT_FOUND
+        return UNKNOWN_CAMPAIGN
     time = partial(local_time, zone=call.organization.zone)
     shown = CampaignStatus(
         campaign_id=str(found.public_id),
@@ -70,16 +70,16 @@ async def messages(call: Call, body: CampaignMessagesQuery) -> Response | Refusa
         return page_size
     page_size = min(page_size, PAGE_SIZE_MAX)
     if page > PAGE_MAX:
-        return NO_SUCH_PAGE
+        return UNKNOWN_PAGE
     store = call.services.runtime.store
     found = await store.read(views.broadcast, call.organization.id, body.campaign_id)
     if found is None:
-        return NOT_FOUND
+        return UNKNOWN_CAMPAIGN
     states = None if body.status is None else states_labelled(body.status)
     rows, total = await store.read(views.broadcast_messages, found, states, (page - 1) * page_size, page_size)
     total_pages = -(-total // page_size)
     if page > max(1, total_pages):
-        return NO_SUCH_PAGE
+        return UNKNOWN_PAGE
     prefix, zone = message_ids(found.public_id), call.organization.zone
     shown = CampaignMessages(
         campaign_id=str(found.public_id),

@@ -74,6 +74,8 @@ SENTENCES: Mapping[str, str] = {
     Code.FIELD_NOT_ID: "Must be a valid UUID.",
     Code.FIELD_NOT_CHOICE: "This is not a valid choice.",
     Code.FIELD_NOT_NUMBER: "A valid integer from 1 is required.",
+    Code.UNKNOWN_CAMPAIGN: "Campaign not found.",
+    Code.UNKNOWN_PAGE: "Invalid page.",
     Code.UNKNOWN_PATH: "Not found.",
     Code.WRONG_METHOD: 'Method "{method}" not allowed.',
     f"{Code.FIELD_PATTERN}:message": "This field may not be blank.",
@@ -81,8 +83,6 @@ SENTENCES: Mapping[str, str] = {
     f"{Code.FIELD_PATTERN}:sender_id": (
         "Enter a valid sender id: up to 11 characters with at least one letter among them, or up to 15 digits."
     ),
-    "campaign_not_found": "Campaign not found.",
-    "page_not_found": "Invalid page.",
 }
 
 SHOWN_CODES: Mapping[str, str] = {
