@@ -1,6 +1,7 @@
 """The schema's history: what it builds, what it refuses, and that no two run it at once."""
 
 import asyncio
+import os
 import shutil
 import sqlite3
 import stat
@@ -153,8 +154,9 @@ async def test_rows_that_would_refer_to_nothing_undo_a_migration(sqlite_url: str
 
 async def test_processes_that_start_together_migrate_once(empty_postgres_url: str) -> None:
     program = f"import asyncio\nfrom clarion.store.migrate import migrate\nprint(asyncio.run(migrate({empty_postgres_url!r})).found)"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     processes = [
-        await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
         for _ in range(3)
     ]
     results = [await process.communicate() for process in processes]

@@ -59,4 +59,4 @@ def _flush(path: Path) -> None:
 
 
 def _without_password(url: str) -> str:
-    return make_url(url).set(password=None).render_as_string()
+    return make_url(url)._replace(password=None).render_as_string()
