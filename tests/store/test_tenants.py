@@ -1,0 +1,181 @@
+"""Organizations, keys and carriers as people set them up, on both engines."""
+
+import hashlib
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import Connection
+
+from clarion.core.money import InvalidAmount, UnknownCurrency
+from clarion.core.zones import main_zone
+from clarion.store import Store, binds, catalog, rows, tenants
+from clarion.store.tenants import AlreadyThere, NewCarrier, NewKey, NewOrganization, NotThere
+from clarion.wiring.machine import SystemIds
+
+NOW = 1_774_700_000_000_000
+NORTH = NewCarrier("north", "smpp://acme@127.0.0.1:2775", "secret", "254", "1.00", "0.60")
+
+
+def public_id() -> UUID:
+    return SystemIds().broadcast(NOW)
+
+
+async def make(store: Store, name: str, **options: Any) -> int:
+    return await store.write(tenants.create_organization, NewOrganization(name, **options), public_id(), NOW)
+
+
+async def test_an_organization_has_a_wallet_and_a_place_by_its_currency(store: Store) -> None:
+    await make(store, "Acme")
+    await make(store, "Zed", currency="MYR", billing="postpaid", limit_milli=500)
+    acme, zed = await store.read(catalog.load_organizations)
+    assert (acme.name, acme.currency, acme.billing, acme.region, acme.zone) == ("Acme", "KES", "prepaid", "KE", "Africa/Nairobi")
+    assert (zed.currency, zed.limit_milli, zed.region, zed.zone) == ("MYR", 500, "MY", "Asia/Kuala_Lumpur")
+    wallets = await store.read(rows.all, "SELECT organization_id, available_milli FROM wallets ORDER BY 1")
+    assert [tuple(row) for row in wallets] == [(acme.id, 0), (zed.id, 0)]
+
+
+async def test_a_name_is_given_once(store: Store) -> None:
+    await make(store, "Acme")
+    with pytest.raises(AlreadyThere, match="'Acme' already"):
+        await make(store, "Acme")
+
+
+async def test_a_currency_is_one_of_the_list_wherever_the_organization_is(store: Store) -> None:
+    with pytest.raises(UnknownCurrency, match="XYZ"):
+        await make(store, "Other", currency="XYZ", region="KE")
+    assert await store.read(catalog.load_organizations) == []
+
+
+@pytest.mark.parametrize(
+    ("region", "zone"),
+    [("KE", "Africa/Nairobi"), ("US", "America/New_York"), ("AU", "Australia/Sydney"), ("??", "UTC")],
+)
+def test_the_main_zone_of_a_country(region: str, zone: str) -> None:
+    assert main_zone(region) == zone
+
+
+async def test_default_is_made_once_and_only_where_there_is_nobody(store: Store) -> None:
+    assert await store.write(tenants.ensure_default, public_id(), "tk_live_one", True, NOW)
+    assert not await store.write(tenants.ensure_default, public_id(), "tk_live_two", True, NOW)
+    (organization,) = await store.read(catalog.load_organizations)
+    assert organization.name == "default"
+    assert await store.read(rows.all, "SELECT available_milli FROM wallets") == [(1_000_000_000,)]
+    key = await store.read(catalog.load_key, hashlib.sha256(b"tk_live_one").digest())
+    assert key is not None
+    assert key.organization == organization
+    assert key.scopes is None
+    assert await store.read(catalog.load_key, hashlib.sha256(b"tk_live_two").digest()) is None
+
+
+async def test_without_the_simulator_default_has_no_money(store: Store) -> None:
+    await store.write(tenants.ensure_default, public_id(), "tk_live_one", False, NOW)
+    assert await store.read(rows.all, "SELECT available_milli FROM wallets") == [(0,)]
+
+
+async def test_a_key_opens_until_it_is_revoked_and_is_never_stored(store: Store) -> None:
+    organization_id = await make(store, "Acme")
+    token = "tk_live_" + "s3cret" * 5
+    version = await store.read(catalog.read_version)
+    key_id = await store.write(tenants.create_key, NewKey(organization_id, "backend", ("send_sms",)), token, NOW)
+    assert await store.read(catalog.read_version) > version
+    digest = hashlib.sha256(token.encode()).digest()
+    key = await store.read(catalog.load_key, digest)
+    assert key is not None
+    assert key.scopes == frozenset({"send_sms"})
+    (listed,) = await store.read(tenants.list_keys, organization_id)
+    assert (listed.organization, listed.name, listed.hint, listed.scopes) == ("Acme", "backend", "tk_live_s3cr", ("send_sms",))
+    revoked = await store.write(tenants.revoke_key, key_id, NOW + 5)
+    assert revoked.revoked_at == NOW + 5
+    assert (await store.write(tenants.revoke_key, key_id, NOW + 9)).revoked_at == NOW + 5
+    key = await store.read(catalog.load_key, digest)
+    assert key is not None
+    assert key.revoked_at == NOW + 5
+    with pytest.raises(NotThere, match="no key 999"):
+        await store.write(tenants.revoke_key, 999, NOW)
+
+
+async def test_a_carrier_is_routed_priced_listed_and_removed(store: Store) -> None:
+    organization_id = await make(store, "Acme")
+    carrier_id = await store.write(tenants.add_carrier, NORTH, NOW)
+    organization = await store.read(catalog.load_organization, "Acme")
+    assert organization is not None
+    assert organization.id == organization_id
+    now = await store.read(catalog.load_catalog)
+    assert now.quote(254_712_345_678, organization) == (carrier_id, 100_000)
+    assert now.quote(4_915_112_345_678, organization) is None
+    (view,) = await store.read(tenants.list_carriers)
+    assert (view.name, view.kind, view.cost, view.prefixes, view.prices) == ("north", "smpp", "0.60", ("254",), (("254", "1.00"),))
+    assert "secret" not in repr(view)
+    assert "secret" not in repr(NORTH)
+    assert await store.read(tenants.carrier_login, "north") == (NORTH.url, "secret")
+    with pytest.raises(AlreadyThere):
+        await store.write(tenants.add_carrier, NORTH, NOW)
+    version = now.version
+    assert await store.write(tenants.remove_carrier, "north") == (carrier_id, 0)
+    later = await store.read(catalog.load_catalog)
+    assert later.version > version
+    assert later.carriers == {}
+    assert await store.read(rows.all, "SELECT 1 FROM routes UNION ALL SELECT 1 FROM prices") == []
+    with pytest.raises(NotThere, match="none was added"):
+        await store.write(tenants.remove_carrier, "north")
+
+
+async def test_a_removed_carrier_comes_back_with_its_id_once_nothing_waits_for_it(store: Store) -> None:
+    carrier_id = await store.write(tenants.add_carrier, NORTH, NOW)
+    chunk = (
+        "INSERT INTO chunks (id, broadcast_id, organization_id, carrier_id, lane, marked_id, last_id, opens_at, state)"
+        " VALUES (1, 1, 1, :carrier_id, 2, 3, 10, 0, 'ready')"
+    )
+    await store.write(rows.all, chunk, carrier_id=carrier_id)
+    assert await store.write(tenants.remove_carrier, "north") == (carrier_id, 7)
+    with pytest.raises(AlreadyThere, match="7 messages still wait"):
+        await store.write(tenants.add_carrier, NORTH, NOW)
+    await store.write(rows.all, "UPDATE chunks SET state = 'done'")
+    assert await store.write(tenants.add_carrier, NORTH, NOW) == carrier_id
+
+
+async def test_prices_fit_every_currency_that_pays_them(store: Store) -> None:
+    await make(store, "Acme")
+    with pytest.raises(InvalidAmount, match="6 decimals"):
+        await store.write(tenants.add_carrier, NewCarrier("fine", "smpp://a@127.0.0.1", "", "", "0.000001"), NOW)
+    await store.write(tenants.add_carrier, NewCarrier("north", "smpp://a@127.0.0.1", "", "", "0.0075"), NOW)
+    with pytest.raises(InvalidAmount, match="JPY"):
+        await make(store, "Tokyo", currency="JPY")
+
+
+async def test_a_bind_shows_its_state_only_while_somebody_holds_it(store: Store) -> None:
+    carrier_id = await store.write(tenants.add_carrier, NORTH, NOW)
+    assert (await store.read(tenants.list_carriers))[0].binds == ()
+    lease = await store.write(binds.acquire, carrier_id, 0, store.owner, NOW)
+    assert lease is not None
+    await store.write(binds.note_state, lease.bind_id, lease.fence, "refused", "ESME_RBINDFAIL", NOW + 1)
+    assert (await store.read(tenants.list_carriers))[0].binds == ((0, "refused", "ESME_RBINDFAIL", NOW + 1),)
+    await store.write(rows.all, "UPDATE binds SET lease_until = 1")
+    assert (await store.read(tenants.list_carriers))[0].binds == ((0, "closed", "no server holds it", NOW + 1),)
+
+
+async def test_the_simulator_comes_and_goes(store: Store) -> None:
+    assert not await store.write(tenants.retire_simulator)
+    first = await store.write(tenants.put_simulator, "smpp://simulator@127.0.0.1:1", NOW)
+    again = await store.write(tenants.put_simulator, "smpp://simulator@127.0.0.1:2", NOW)
+    assert first == again
+    now = await store.read(catalog.load_catalog)
+    assert now.simulated(first)
+    assert now.carriers[first].url.endswith(":2")
+    assert await store.read(rows.all, "SELECT prefix, amount FROM prices") == [("", "1.00")]
+    with pytest.raises(AlreadyThere, match="built-in"):
+        await store.write(tenants.add_carrier, NewCarrier("simulator", "smpp://a@127.0.0.1", ""), NOW)
+    assert await store.write(tenants.retire_simulator)
+    assert (await store.read(catalog.load_catalog)).carriers == {}
+
+
+def everything(connection: Connection) -> str:
+    return "\n".join(str(rows.all(connection, f"SELECT * FROM {table}")) for table in ("keys", "organizations", "carriers"))
+
+
+async def test_no_key_is_in_the_database(store: Store) -> None:
+    organization_id = await make(store, "Acme")
+    token = "tk_live_" + SystemIds().token(32)
+    await store.write(tenants.create_key, NewKey(organization_id, "backend"), token, NOW)
+    assert token not in await store.read(everything)
