@@ -74,7 +74,7 @@ async def running_bind(port: int, recorder: Recorder, options: str = "", *, wait
             await until(lambda: bind.state == "bound", "bound")
         yield bind
     finally:
-        await bind.close(0)
+        running.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await running
 

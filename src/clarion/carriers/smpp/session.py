@@ -68,7 +68,7 @@ class Session(asyncio.Protocol):
         self._marks: deque[tuple[float, int]] = deque()
         self._unacknowledged = 0
         self._paused = False
-        self._heard = False
+        self._heard = True
         self._heard_at = self._enquired_at = 0.0
         self._reason = ""
         self._ending = False
@@ -160,7 +160,6 @@ class Session(asyncio.Protocol):
         """Look after the timers until the connection is lost: answers that do not come, a carrier that has gone silent."""
         settings = self._settings
         tick_s = min(TICK_S_MAX, settings.answer_timeout_s / 4, settings.enquire_s / 4)
-        self._heard_at = self._timer.monotonic()
         while not self.lost.done():
             await self._timer.sleep(tick_s)
             if self._reason and self._transport is not None:
