@@ -9,6 +9,7 @@ import pytest
 from clarion.broker import Broker
 from clarion.broker.local import LocalBroker
 from clarion.broker.postgres import open_postgres_broker
+from clarion.store import dedicated
 from clarion.store.errors import Unavailable
 from clarion.wiring.machine import SystemTimer
 
@@ -108,6 +109,23 @@ async def test_a_lost_connection_comes_back_and_rings_everybody(postgres_url: st
         await administrator.close()
         await here.close()
         await there.close()
+
+
+async def test_looking_whether_the_connection_lives_disturbs_no_ring(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dedicated, "CHECK_S", 0.0001)
+    here = await open_postgres_broker(postgres_url, SystemTimer())
+    administrator = await asyncpg.connect(postgres_url)
+    own = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() ORDER BY pid"
+    try:
+        before = await administrator.fetch(own)
+        for number in range(300):
+            here.ring(f"carrier:{number}")
+            await asyncio.sleep(0.0003)
+        assert await administrator.fetch(own) == before
+        assert len(before) == 1
+    finally:
+        await administrator.close()
+        await here.close()
 
 
 async def test_a_server_that_is_not_there_is_named_at_once() -> None:

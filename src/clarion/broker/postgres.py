@@ -6,7 +6,7 @@ from typing import Any
 
 from clarion.broker.local import LocalBroker, LocalListener
 from clarion.core.clock import Timer
-from clarion.store.dedicated import LOST, DedicatedConnection
+from clarion.store.dedicated import DedicatedConnection
 
 CHANNEL = "clarion_rings"
 """One channel for all topics; the payload is the topic."""
@@ -61,10 +61,6 @@ class PostgresBroker:
         try:
             while self._pending:
                 topics, self._pending = self._pending, set()
-                connection = self._connection.current
-                if connection is not None:
-                    await connection.execute("SELECT pg_notify($1, topic) FROM unnest($2::text[]) AS topic", CHANNEL, list(topics))
-        except LOST:
-            self._pending.clear()
+                await self._connection.execute("SELECT pg_notify($1, topic) FROM unnest($2::text[]) AS topic", CHANNEL, list(topics))
         finally:
             self._sender = None

@@ -33,9 +33,9 @@ class DedicatedConnection:
         self._timer = timer
         self._prepare = prepare
         self._lost = asyncio.Event()
+        self._busy = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
-        self.current: asyncpg.Connection[Any] | None = None
-        """None while it is away."""
+        self._current: asyncpg.Connection[Any] | None = None
 
     async def start(self) -> None:
         """Connect, and stay connected from then on. Raises `Unavailable` if the first attempt fails."""
@@ -44,6 +44,18 @@ class DedicatedConnection:
         except LOST as error:
             raise Unavailable(f"The database cannot be reached: {str(error) or type(error).__name__}.") from error
         self._task = asyncio.ensure_future(self._keep())
+
+    async def execute(self, statement: str, *arguments: object) -> bool:
+        """Run a statement; False if the connection is away, or was lost on the way."""
+        async with self._busy:
+            connection = self._current
+            if connection is None:
+                return False
+            try:
+                await connection.execute(statement, *arguments, timeout=ANSWER_S)
+            except LOST:
+                return False
+            return True
 
     async def close(self) -> None:
         """Let go of it."""
@@ -61,7 +73,7 @@ class DedicatedConnection:
         except BaseException:
             connection.terminate()
             raise
-        self.current = connection
+        self._current = connection
 
     async def _keep(self) -> None:
         while True:
@@ -74,20 +86,15 @@ class DedicatedConnection:
                 await self._timer.sleep(AGAIN_S)
 
     async def _is_alive(self) -> bool:
-        connection = self.current
-        if connection is None:
+        if self._current is None:
             return False
         with suppress(TimeoutError):
             await asyncio.wait_for(self._lost.wait(), CHECK_S)
             return False
-        try:
-            await connection.execute("SELECT 1", timeout=ANSWER_S)
-        except LOST:
-            return False
-        return True
+        return await self.execute("SELECT 1")
 
     def _drop(self) -> None:
-        connection, self.current = self.current, None
+        connection, self._current = self._current, None
         if connection is not None:
             connection.terminate()
 

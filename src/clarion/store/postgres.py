@@ -45,7 +45,7 @@ CONFLICTS = frozenset({"40001", "40P01"})
 """serialization_failure and deadlock_detected."""
 
 AWAY = frozenset({"57P01", "57P02", "57P03", "53300", "53100", "53200", "28P01", "28000", "3D000"})
-"""Shut down, crashed, starting up; no connection, disk or memory left; and what only an operator can mend: wrong user, password, database."""
+"""Shut down, crashed, starting up; no connection, disk or memory left; and what an operator must mend: wrong user, password, database."""
 
 AWAY_FOR_WRITES = AWAY | {"25006"}
 """A standby that is not promoted yet takes no writes. In a read it means that the function writes, which is a mistake of ours."""
@@ -77,7 +77,7 @@ class PostgresStore:
                 result = await connection.run_sync(function, *args, **kwargs)
                 try:
                     await connection.commit()
-                except DBAPIError as error:
+                except (DBAPIError, OSError) as error:
                     if _is_away(error):
                         raise Unavailable("The database was lost in the middle of a commit: whether it was made is not known.") from error
                     raise
@@ -197,6 +197,7 @@ async def run_alone(url: str, function: Callable[[sa.Connection], T]) -> T:
 
 
 def _engine(url: str, **options: Any) -> AsyncEngine:  # noqa: ANN401  (whatever SQLAlchemy takes)
+    """Its errors name no parameters: those are people's numbers and texts."""
     address = dsn(url)
 
     def connect() -> Any:  # noqa: ANN401  (SQLAlchemy's adapter, which it does not name)
@@ -208,7 +209,7 @@ def _engine(url: str, **options: Any) -> AsyncEngine:  # noqa: ANN401  (whatever
             prepared_statement_cache_size=STATEMENTS,
         )
 
-    engine = create_async_engine("postgresql+asyncpg://", creator=connect, **options)
+    engine = create_async_engine("postgresql+asyncpg://", creator=connect, hide_parameters=True, **options)
     return engine
 
 
@@ -217,7 +218,8 @@ def _is_conflict(error: BaseException) -> bool:
     if _state(error) in CONFLICTS:
         return True
     # After a migration each connection finds out once that the plans it has kept are void.
-    return "cached statement plan is invalid" in str(error) or "cache lookup failed" in str(error)
+    text = str(_raw(error))
+    return "cached statement plan is invalid" in text or "cache lookup failed" in text
 
 
 def _is_away(error: BaseException, states: frozenset[str] = AWAY) -> bool:
@@ -228,10 +230,13 @@ def _is_away(error: BaseException, states: frozenset[str] = AWAY) -> bool:
 
 
 def _state(error: BaseException) -> str:
-    raw = error.orig if isinstance(error, DBAPIError) else error
-    return getattr(raw, "sqlstate", None) or ""
+    return getattr(_raw(error), "sqlstate", None) or ""
+
+
+def _raw(error: BaseException) -> BaseException:
+    return error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
 
 
 def _words(error: BaseException) -> str:
-    raw = error.orig if isinstance(error, DBAPIError) else error
+    raw = _raw(error)
     return str(raw).rpartition(">: ")[2].strip().rstrip(".") or type(raw).__name__

@@ -63,6 +63,7 @@ class SqliteStore:
         self._readable = engine(path, begin="BEGIN", pragmas=pragmas | {"query_only": "ON"})
         self._readers = ThreadPoolExecutor(READERS, "clarion-reader")
         self._thread = threading.local()
+        self._closed = False
         self._opened: list[sa.Connection] = []
 
     async def write(self, function: Transaction[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -73,6 +74,8 @@ class SqliteStore:
 
     async def read(self, function: Transaction[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """As `Store.read`."""
+        if self._closed:
+            raise Unavailable("The database is closed.")
         return await self._loop.run_in_executor(self._readers, lambda: self._read(function, *args, **kwargs))
 
     async def take_ownership(self) -> int:
@@ -82,6 +85,7 @@ class SqliteStore:
 
     async def close(self) -> None:
         """As `Store.close`. The last connection to close empties the WAL into the file."""
+        self._closed = True
         self._writer.finish()
         await asyncio.to_thread(self._readers.shutdown)
         for connection in self._opened:
@@ -141,6 +145,7 @@ def engine(path: Path, *, begin: str, pragmas: Mapping[str, str]) -> sa.Engine:
     """An engine whose transactions start with `begin` and whose connections are never pooled.
 
     The standard library's own BEGIN is off: it would start deferred, and a reading transaction that then writes is refused at once.
+    Errors name no parameters: those are people's numbers and texts.
     """
 
     def connect() -> sqlite3.Connection:
@@ -151,7 +156,7 @@ def engine(path: Path, *, begin: str, pragmas: Mapping[str, str]) -> sa.Engine:
             connection.execute(f"PRAGMA {name} = {value}")
         return connection
 
-    made = sa.create_engine("sqlite://", creator=connect, poolclass=NullPool)
+    made = sa.create_engine("sqlite://", creator=connect, poolclass=NullPool, hide_parameters=True)
 
     def on_begin(connection: sa.Connection) -> None:
         connection.exec_driver_sql(begin)
