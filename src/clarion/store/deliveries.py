@@ -4,7 +4,7 @@
 that a guarded statement moved, which is what makes every charge happen once (laws 3 and 4 of the design).
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -125,14 +125,30 @@ def record(
             ),
             now=now,
         )
-    inserted = {
-        message_id for (message_id,) in rows.execute(connection, _INSERT, v=(_ROW, [_row(fact, State.WAITING, now) for fact in facts]), now=now)
-    }
+    taken = [fact for fact in facts if fact.state == State.SENT and fact.attempt == 1]
+    others = [fact for fact in facts if fact.state != State.SENT or fact.attempt != 1]
+    written = [row[0] for row in rows.execute(connection, _INSERT_SENT, v=(_SENT, _sent_rows(taken)), now=now)]
+    written += [row[0] for row in rows.execute(connection, _INSERT, v=(_ROW, [_row(fact, State.WAITING, now) for fact in others]), now=now)]
+    if len(written) == len(facts):
+        settle(connection, [_moved(fact, State.WAITING) for fact in facts], now)
+        return
+    inserted = set(written)
     moved = [_moved(fact, State.WAITING) for fact in facts if fact.message_id in inserted]
-    late = [fact for fact in facts if fact.message_id not in inserted]
-    if late:
-        moved += advance(connection, late, now)
+    moved += advance(connection, [fact for fact in facts if fact.message_id not in inserted], now)
     settle(connection, moved, now)
+
+
+_SENT = {"message_id": "bigint", "chunk_id": "bigint", "carrier_id": "bigint", "carrier_reference": "text", "charged_milli": "bigint"}
+_INSERT_SENT = (
+    "INSERT INTO deliveries (message_id, chunk_id, state, rank, attempt, carrier_id, carrier_reference, charged_milli, sent_at, updated_at)"
+    f" SELECT message_id, chunk_id, 'sent', {RANK[State.SENT]}, 1, carrier_id, carrier_reference, charged_milli, :now, :now FROM v WHERE true"
+    " ON CONFLICT (message_id) DO NOTHING RETURNING message_id"
+)
+"""The ordinary case, narrow: half of what a whole row costs to hand over."""
+
+
+def _sent_rows(facts: Sequence[Fact]) -> list[tuple[object, ...]]:
+    return [(fact.message_id, fact.chunk_id, fact.carrier_id, fact.reference, fact.price_milli) for fact in facts]
 
 
 def advance(connection: Connection, facts: Sequence[Fact], now: int) -> list[Moved]:
@@ -173,16 +189,16 @@ def settle(connection: Connection, moved: Iterable[Moved], now: int) -> None:
     counts: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     charges: dict[tuple[int, int], int] = defaultdict(int)
     releases: dict[tuple[int, int], int] = defaultdict(int)
-    for chunk_id, broadcast_id, organization_id, old, new, price_milli in moved:
+    for (chunk_id, broadcast_id, organization_id, old, new, price_milli), n in Counter(moved).items():
         changes = counts[chunk_id]
-        changes[new] += 1
+        changes[new] += n
         if old != State.WAITING:
-            changes[old] -= 1
+            changes[old] -= n
         match money_of(old, new):
             case Money.CHARGE:
-                charges[broadcast_id, organization_id] += price_milli
+                charges[broadcast_id, organization_id] += n * price_milli
             case Money.RELEASE:
-                releases[broadcast_id, organization_id] += price_milli
+                releases[broadcast_id, organization_id] += n * price_milli
     if not counts:
         return
     _end_chunks(connection, _count(connection, counts), now)

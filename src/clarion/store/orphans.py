@@ -28,7 +28,7 @@ def retry_with_references(connection: Connection, carrier_id: int, form: str | N
     spellings = {spelling for reference in references for read in FORMS.values() if (spelling := read(reference)) is not None}
     found = rows.execute(
         connection,
-        f"SELECT {_COLUMNS} FROM v JOIN orphans o ON o.carrier_id = :carrier_id AND o.carrier_reference = v.reference",
+        f"SELECT {_COLUMNS} FROM v CROSS JOIN orphans o WHERE o.carrier_id = :carrier_id AND o.carrier_reference = v.reference",
         v=({"reference": "text"}, [(spelling,) for spelling in sorted(spellings)]),
         carrier_id=carrier_id,
     )
@@ -77,14 +77,14 @@ def _fit(connection: Connection, carrier_id: int, form: str | None, orphans: dic
 
 
 _UNKNOWNS = (
-    "SELECT v.position, m.id, d.chunk_id, d.attempt, m.recipient, m.broadcast_id, m.organization_id, m.price_milli, 0, m.sender"
-    " FROM v JOIN messages m ON m.recipient = v.recipient JOIN deliveries d ON d.message_id = m.id"
-    " WHERE d.state = 'unknown' AND d.carrier_id = :carrier_id AND d.carrier_reference IS NULL"
+    "SELECT v.position, m.id, d.chunk_id, d.attempt, m.recipient, m.broadcast_id, m.organization_id, m.price_milli, 0, d.state, m.sender"
+    " FROM v CROSS JOIN messages m JOIN deliveries d ON d.message_id = m.id"
+    " WHERE m.recipient = v.recipient AND d.state = 'unknown' AND d.carrier_id = :carrier_id AND d.carrier_reference IS NULL"
 )
 _ON_THE_WAY = (
-    "SELECT v.position FROM v JOIN messages m ON m.recipient = v.recipient JOIN chunks c"
-    " ON c.id = (SELECT max(h.id) FROM chunks h WHERE h.id <= m.id) AND m.id <= c.marked_id AND c.state = 'claimed'"
-    " LEFT JOIN deliveries d ON d.message_id = m.id WHERE d.message_id IS NULL OR d.state = 'marked'"
+    "SELECT v.position FROM v CROSS JOIN messages m JOIN chunks c ON c.id = (SELECT max(h.id) FROM chunks h WHERE h.id <= m.id)"
+    " AND m.id <= c.marked_id AND c.state = 'claimed' LEFT JOIN deliveries d ON d.message_id = m.id"
+    " WHERE m.recipient = v.recipient AND (d.message_id IS NULL OR d.state = 'marked')"
 )
 
 

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from clarion.core.states import State
+from clarion.core.states import RANK, State
 from clarion.store import rows
-from clarion.store.deliveries import Fact, advance, settle
+from clarion.store.deliveries import Fact, Moved, advance, settle
 
 FORMS: dict[str, Callable[[str], str | None]] = {
     "literal": lambda reference: reference,
@@ -63,6 +63,7 @@ class Candidate(NamedTuple):
     organization_id: int
     price_milli: int
     part: int  # 0: the message as a whole
+    state: str  # of the message, "" where the match is not with its last attempt
 
 
 def record_receipts(connection: Connection, carrier_id: int, form: str | None, notes: Sequence[Note], now: int) -> Recorded:
@@ -112,24 +113,18 @@ def match(
     return found, votes
 
 
-_SELECT = "SELECT v.position, {columns} m.recipient, m.broadcast_id, m.organization_id, m.price_milli, {part} FROM v {joins}"
-_IN_DELIVERIES = _SELECT.format(
-    columns="d.message_id, d.chunk_id, d.attempt,",
-    part="0",
-    joins="JOIN deliveries d ON d.carrier_id = :carrier_id AND d.carrier_reference = v.reference AND d.updated_at > :since"
-    " JOIN messages m ON m.id = d.message_id",
+_SELECT = (
+    "SELECT v.position, v.reference, {row}.message_id, d.chunk_id, {row}.attempt, m.recipient, m.broadcast_id, m.organization_id,"
+    " m.price_milli, {part}, {state} FROM v CROSS JOIN {joins} JOIN messages m ON m.id = {row}.message_id"
+    " WHERE {row}.carrier_id = :carrier_id AND {row}.carrier_reference = v.reference AND {row}.{time} > :since"
 )
+# CROSS JOIN, because without it SQLite begins at the carrier's rows, all of them, instead of the few of `v`.
+_IN_DELIVERIES = _SELECT.format(row="d", part="0", state="d.state", joins="deliveries d", time="updated_at")
 _IN_PARTS = _SELECT.format(
-    columns="p.message_id, d.chunk_id, p.attempt,",
-    part="p.part",
-    joins="JOIN parts p ON p.carrier_id = :carrier_id AND p.carrier_reference = v.reference AND p.updated_at > :since"
-    " JOIN messages m ON m.id = p.message_id JOIN deliveries d ON d.message_id = m.id",
+    row="p", part="p.part", state="''", joins="parts p JOIN deliveries d ON d.message_id = p.message_id", time="updated_at"
 )
 _IN_ATTEMPTS = _SELECT.format(
-    columns="a.message_id, d.chunk_id, a.attempt,",
-    part="0",
-    joins="JOIN attempts a ON a.carrier_id = :carrier_id AND a.carrier_reference = v.reference AND a.ended_at > :since"
-    " JOIN messages m ON m.id = a.message_id JOIN deliveries d ON d.message_id = m.id",
+    row="a", part="0", state="''", joins="attempts a JOIN deliveries d ON d.message_id = a.message_id", time="ended_at"
 )
 
 
@@ -150,7 +145,7 @@ def _candidates(
     result: dict[int, dict[Candidate, list[str]]] = defaultdict(dict)
     found = rows.execute(
         connection,
-        source.replace("SELECT v.position,", "SELECT v.position, v.reference,", 1),
+        source + rows.for_update(connection, "d"),
         v=({"position": "int", "reference": "text"}, data),
         carrier_id=carrier_id,
         since=now - REFERENCE_DAYS_MAX * _DAY_MICROS,
@@ -171,12 +166,47 @@ def same_number(recipient: int, written: str) -> bool:
 
 def apply(connection: Connection, carrier_id: int, matched: Sequence[tuple[Note, Candidate]], now: int) -> None:
     """Move the messages that receipts are about, and settle them."""
-    whole = [(note, candidate) for note, candidate in matched if candidate.part == 0]
-    split = [(note, candidate) for note, candidate in matched if candidate.part]
-    facts = [_fact(carrier_id, candidate, note.state, note.reason) for note, candidate in whole]
+    sent: dict[str, dict[int, tuple[Note, Candidate]]] = {State.DELIVERED: {}, State.UNDELIVERED: {}}
+    facts: list[Fact] = []
+    split: list[tuple[Note, Candidate]] = []
+    for note, candidate in matched:
+        if candidate.part:
+            split.append((note, candidate))
+        elif candidate.state == State.SENT and note.state:
+            sent[note.state][candidate.message_id] = (note, candidate)
+        else:
+            facts.append(_fact(carrier_id, candidate, note.state, note.reason))
+    moved: list[Moved] = []
+    for state, ending in sent.items():
+        moved += _end_sent(connection, state, list(ending.values()), now)
     facts += _apply_parts(connection, carrier_id, split, now)
     if facts:
-        settle(connection, advance(connection, facts, now), now)
+        moved += advance(connection, facts, now)
+    settle(connection, moved, now)
+
+
+def _end_sent(connection: Connection, state: str, ending: Sequence[tuple[Note, Candidate]], now: int) -> list[Moved]:
+    """The ordinary case, narrow: what was sent is delivered or is not. The rows are locked, or SQLite's writer is alone."""
+    found = rows.execute(
+        connection,
+        f"UPDATE deliveries SET state = '{state}', rank = {RANK[state]}, reason = v.reason, updated_at = :now FROM v"
+        f" WHERE deliveries.message_id = v.id AND (deliveries.attempt, deliveries.rank) < (v.attempt, {RANK[state]})"
+        " RETURNING deliveries.message_id",
+        v=(
+            {"id": "bigint", "attempt": "smallint", "reason": "text"},
+            [
+                (candidate.message_id, candidate.attempt, note.reason if state == State.UNDELIVERED else None)
+                for note, candidate in ending
+            ],
+        ),
+        now=now,
+    )
+    changed = {message_id for (message_id,) in found} if len(found) < len(ending) else None
+    return [
+        Moved(c.chunk_id, c.broadcast_id, c.organization_id, State.SENT, state, c.price_milli)
+        for _, c in ending
+        if changed is None or c.message_id in changed
+    ]
 
 
 def _fact(carrier_id: int, candidate: Candidate, state: str, reason: str, reference: str | None = None) -> Fact:

@@ -42,6 +42,7 @@ class Connection:
         self._arrived = asyncio.Event()
         self._recording = False
         self.carrier = carrier
+        self.bind_id = lease.bind_id
         self.bind = SmppBind(settings, runtime.clock, runtime.timer, runtime.random, self, f"{carrier.name}/{lease.bind_id}")
         self.dispatcher = Dispatcher(runtime, lease, carrier.id, self.bind, bucket, settings.sender)
 

@@ -1,0 +1,46 @@
+"""Logs: one line an event on standard error, for people on a terminal and as JSON otherwise; no message text and no key in them."""
+
+import logging
+import sys
+
+import structlog
+from structlog.typing import Processor
+
+SECRETS = frozenset({"key", "password", "text", "message", "authorization", "token"})
+"""Fields that no event may carry, whoever wrote it."""
+
+
+def set_up_logs(form: str = "auto") -> None:
+    """Configure structlog and the standard library's loggers alike. `form` is auto, terminal or json."""
+    terminal = sys.stderr.isatty() if form == "auto" else form == "terminal"
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _drop_secrets,
+    ]
+    renderer: list[Processor] = (
+        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        if terminal
+        else [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+    )
+    structlog.configure(
+        processors=[*shared, *renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
+            foreign_pre_chain=shared,
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+
+
+def _drop_secrets(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    for name in SECRETS & event.keys():
+        del event[name]
+    return event
