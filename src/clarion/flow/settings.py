@@ -23,8 +23,9 @@ class Settings:
     async def catalog(self) -> Catalog:
         """Carriers, routes and prices."""
         if self._catalog is None:
-            self._catalog = await self._runtime.store.read(load_catalog)
-            self._version = self._catalog.version
+            catalog = await self._runtime.store.read(load_catalog)
+            self._forget_before(catalog.version)
+            self._catalog = catalog
         return self._catalog
 
     async def key(self, digest: bytes) -> Key | None:
@@ -41,7 +42,9 @@ class Settings:
 
     async def refresh(self) -> bool:
         """Read the version and forget what is older; True if it had moved."""
-        version = await self._runtime.store.read(read_version)
+        return self._forget_before(await self._runtime.store.read(read_version))
+
+    def _forget_before(self, version: int) -> bool:
         if version == self._version:
             return False
         self._version = version

@@ -15,7 +15,7 @@ import uvicorn
 import uvloop
 
 from clarion.api.app import make_app
-from clarion.api.limits import RequestLimits
+from clarion.api.limits import MemoryLimits
 from clarion.api.services import BODY_LIMIT_BYTES, Services
 from clarion.flow import plan
 from clarion.flow.settings import Settings
@@ -102,8 +102,8 @@ class _Server:
         self._stop = asyncio.Event()
 
     async def run(self) -> int:
-        for name in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(name, self._stop.set)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self._stop.set)
         migration = await migrate(self._options.url)
         async with open_runtime(self._options.url, owner=True) as runtime:
             settings = Settings(runtime)
@@ -113,7 +113,7 @@ class _Server:
                 services = Services(
                     runtime=runtime,
                     settings=settings,
-                    limits=RequestLimits(runtime.timer),
+                    limits=MemoryLimits(runtime.timer),
                     ready=connections.not_ready,
                     registry=make_registry(runtime, connections),
                     body_limit_bytes=self._options.body_limit_bytes,
@@ -133,7 +133,11 @@ class _Server:
         """The key of the organization `default`, if this start made it."""
         token = tenants.KEY_PREFIX + runtime.ids.token(tenants.KEY_CHARACTERS)
         made = await runtime.store.write(
-            tenants.ensure_default, runtime.ids.broadcast(runtime.clock.now()), token, self._options.simulator, runtime.clock.now()
+            tenants.ensure_default,
+            runtime.ids.broadcast(runtime.clock.now()),
+            token,
+            self._options.simulator,
+            runtime.clock.now(),
         )
         return token if made else None
 
@@ -200,6 +204,7 @@ async def _http(services: Services, opened: socket.socket) -> AsyncIterator[None
         access_log=False,
         lifespan="off",
         server_header=False,
+        proxy_headers=False,  # the app believes them from trusted proxies alone
         timeout_graceful_shutdown=HTTP_GRACE_S,
     )
     server = _Uvicorn(config)
