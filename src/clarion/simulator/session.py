@@ -84,13 +84,14 @@ class SmscSession(asyncio.Protocol):
     def _take(self, submits: list[bytes]) -> None:
         """Decide each submit's fate, answer, and queue the receipts."""
         smsc = self._smsc
-        smsc.counters.submits += len(submits)
+        counters = smsc.counters
         now = smsc.clock.now()
         text_at, decide, note = smsc.receipt_times(now), smsc.decide, smsc.note
         next_id, write_id, gives_receipts = smsc.next_id, smsc.write_id, smsc.settings.receipts
         answers: list[bytes] = []
         receipts: list[bytes] = []
         for octets in submits:
+            counters.submits += 1
             sequence = _SEQUENCE.unpack_from(octets, 12)[0]
             cut = _cut(octets)
             if isinstance(cut, Malformed):
@@ -104,7 +105,7 @@ class SmscSession(asyncio.Protocol):
             message_id = next_id
             next_id += 1
             written = write_id(message_id)
-            smsc.counters.taken += 1
+            counters.taken += 1
             if note is not None:
                 note(octets, now, self._number, sequence, written.decode(), 0)
             answer = HEADER.pack(HEADER_OCTETS + 1 + len(written), SUBMIT_SM_RESP, 0, sequence) + written + b"\0"

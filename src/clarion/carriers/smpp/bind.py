@@ -51,7 +51,7 @@ class SmppBind:
     def free(self) -> int:
         """How many submissions `submit` takes now; 0 unless bound."""
         session = self._session
-        return session.free if session is not None and self.can_submit else 0
+        return session.free if session is not None and self.state == "bound" and self.can_submit else 0
 
     @property
     def can_submit(self) -> bool:
@@ -61,7 +61,7 @@ class SmppBind:
     def submit(self, submissions: Sequence[Submission]) -> int:
         """Give the first n to the transport and return n. One that SMPP cannot carry is given too, and soon answered `refused`."""
         session = self._session
-        return session.submit(submissions) if session is not None and self.can_submit else 0
+        return session.submit(submissions) if session is not None and self.state == "bound" and self.can_submit else 0
 
     def acknowledge(self, sequences: Sequence[int]) -> None:
         """Answer these deliveries as taken."""
@@ -82,7 +82,7 @@ class SmppBind:
     async def close(self, wait_s: float) -> None:
         """Wait for open answers and acknowledgements, unbind, close. What is unanswered then is answered `unknown` first."""
         session = self._session
-        if session is not None:
+        if session is not None and self.state == "bound":
             session.stop_submitting()
             until = self._timer.monotonic() + wait_s
             while session.owes and not session.lost.done() and self._timer.monotonic() < until:
@@ -106,13 +106,13 @@ class SmppBind:
         """One connection from its beginning to its end, and why it ended."""
         self._generation += 1
         session = Session(self.settings, self._clock, self._timer, self._events, self._generation)
-        self._session = None
+        # From here on, because the first deliveries come with the answer to the bind and may be acknowledged at once.
+        self._session = session
         try:
             fault = await open_connection(session, self.settings, self._timer) or await request_bind(session, self._timer)
             if fault is not None:
                 return fault
             bound_at = self._timer.monotonic()
-            self._session = session
             self._change("bound", "")
             watching = asyncio.create_task(session.watch())
             try:
