@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ from sqlalchemy import Connection
 
 from clarion.store import owners, rows
 from clarion.store.engine import open_store
-from clarion.store.errors import Unavailable
+from clarion.store.errors import Unavailable, UnsupportedUrl
 from clarion.store.migrate import migrate
 from clarion.wiring.machine import SystemTimer
 
@@ -189,3 +190,10 @@ async def test_a_server_that_is_stopped_and_started_is_used_again() -> None:
     finally:
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+async def test_an_absent_driver_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "asyncpg", None)
+    monkeypatch.delitem(sys.modules, "clarion.store.postgres")
+    with pytest.raises(UnsupportedUrl, match=r"pip install 'clarion\[postgres\]'"):
+        await open_store("postgresql://localhost/x", SystemTimer())
