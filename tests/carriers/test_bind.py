@@ -128,6 +128,14 @@ def test_pauses_double_up_to_a_limit(refused: bool, pauses: list[float]) -> None
     assert [bind._pause_s(refused=refused) for _ in pauses] == pytest.approx(pauses)
 
 
+def test_a_refusal_after_many_failures_is_the_first_of_its_kind() -> None:
+    bind = SmppBind(SmppSettings(host="h", system_id="me"), SystemClock(), SystemTimer(), _Half(), Recorder(), "test")
+    for _ in range(20):
+        bind._pause_s(refused=False)
+    assert bind._pause_s(refused=True) == pytest.approx(0.75)
+    assert bind._pause_s(refused=False) == pytest.approx(0.075)
+
+
 async def test_closing_waits_for_answers_and_unbinds() -> None:
     recorder = Recorder()
     async with scripted_carrier() as carrier, running_bind(carrier.port, recorder, wait=False) as bind:

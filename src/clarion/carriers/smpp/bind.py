@@ -42,6 +42,7 @@ class SmppBind:
         self._session: Session | None = None
         self._generation = 0
         self._failures = 0
+        self._refused = False
         self._keeping: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
@@ -128,6 +129,8 @@ class SmppBind:
 
     def _pause_s(self, *, refused: bool) -> float:
         """Twice as long at each failure in a row, and half of it by chance, so that binds do not come back all at once."""
+        if refused != self._refused:  # another trouble: a carrier that comes back may refuse once, and is not to wait for it long
+            self._refused, self._failures = refused, 0
         first_s, most_s = (REFUSED_FIRST_S, REFUSED_MAX_S) if refused else (RETRY_FIRST_S, RETRY_MAX_S)
         pause_s = min(first_s * (1 << min(self._failures, 16)), most_s)
         self._failures += 1

@@ -49,7 +49,7 @@ async def probe(settings: SmppSettings, timer: Timer) -> ProbeResult:
             session.request_unbind()
             silent = Fault(refused=False, reason=f"no answer to the unbind in {UNBIND_ANSWER_S:g} s")
             ended = await any_within(UNBIND_ANSWER_S, timer, session.unbind_answer, session.lost)
-            note("unbind", None if ended else silent, "answered")
+            note("unbind", None if ended else silent, "answered" if session.unbind_answer.done() else "closed without an answer")
     finally:
         session.drop("the probe is over")
     return ProbeResult(tuple(steps))

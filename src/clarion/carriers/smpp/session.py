@@ -120,7 +120,7 @@ class Session(asyncio.Protocol):
             sequence = sequence + 1 if sequence < SEQUENCE_MAX else 1
             try:
                 octets.append(encode(submission, sequence, now))
-            except ValueError as fault:
+            except (ValueError, OverflowError) as fault:
                 # Later, because the caller does not know yet that it was given.
                 self._loop.call_soon(self._events.answered, [Answer(submission, Outcome.REFUSED, "", str(fault))])
             else:
