@@ -43,11 +43,15 @@ class Marked(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """What a mark gave. `fenced`: the bind belongs to somebody else. `exhausted`: a chunk was marked to its end, more may be opened."""
+    """What a mark gave. `fenced`: the bind belongs to somebody else. `exhausted`: a chunk was marked to its end, others may be opened.
+
+    `more`: what was open had more in it than there was room for.
+    """
 
     messages: list[Marked]
-    fenced: bool
-    exhausted: bool
+    fenced: bool = False
+    exhausted: bool = False
+    more: bool = False
 
 
 class _Candidate(NamedTuple):
@@ -95,21 +99,22 @@ def take(
     if not rows.all(
         connection, f"SELECT 1 FROM binds WHERE id = :bind_id AND fence = :fence{rows.for_share(connection)}", bind_id=bind_id, fence=fence
     ):
-        return Taken([], fenced=True, exhausted=False)
+        return Taken([], fenced=True)
     retried = _mark_retries(connection, carrier_id, fence, room, now)
     room -= len(retried)
     candidates = [_Candidate(*row) for row in rows.all(connection, _OWN, bind_id=bind_id)]
     candidates += [_Candidate(*row) for row in rows.all(connection, _READY, carrier_id=carrier_id, candidates=CANDIDATES_MAX)]
     ranges = _share(candidates, room, bulk_room, in_flight)
+    more = sum(c.last_id - c.marked_id for c in candidates) > sum(to_id - from_id for _, from_id, to_id in ranges)
     if not ranges:
-        return Taken(retried, fenced=False, exhausted=False)
+        return Taken(retried, more=more)
     marked = {
         chunk_id for (chunk_id,) in rows.execute(connection, _MARK, v=(_RANGE, sorted(ranges)), bind_id=bind_id, fence=fence)
     }
     ranges = [part for part in ranges if part[0] in marked]
     last_ids = {candidate.chunk_id: candidate.last_id for candidate in candidates}
     exhausted = any(to_id == last_ids[chunk_id] for chunk_id, _, to_id in ranges)
-    return Taken(retried + _read(connection, ranges, candidates, now), fenced=False, exhausted=exhausted)
+    return Taken(retried + _read(connection, ranges, candidates, now), exhausted=exhausted, more=more)
 
 
 def _share(

@@ -6,7 +6,7 @@ nothing yet is kept as an orphan and tried again; two candidates are never guess
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
@@ -98,18 +98,17 @@ def match(
     connection: Connection, carrier_id: int, form: str | None, notes: Sequence[Note], now: int
 ) -> tuple[dict[int, Candidate], Counter[str]]:
     """The candidate of each note (by its position) that has exactly one. The known form is tried first, then all of them."""
-    found: dict[int, Candidate] = {}
+    found = _by_known_form(connection, carrier_id, form, notes, now) if form in FORMS else {}
+    left = [position for position in range(len(notes)) if position not in found]
     votes: Counter[str] = Counter()
-    left: list[int] = list(range(len(notes)))
-    for forms in ((form,), tuple(FORMS)) if form in FORMS else (tuple(FORMS),):
-        for source in (_IN_DELIVERIES, _IN_PARTS, _IN_ATTEMPTS):
-            if not left:
-                break
-            for position, winners in _candidates(connection, source, carrier_id, [str(f) for f in forms], notes, left, now).items():
-                if len(winners) == 1:
-                    (found[position],) = winners
-                    votes.update(next(iter(winners.values())))
-            left = [position for position in left if position not in found]
+    candidates: dict[int, dict[Candidate, list[str]]] = defaultdict(dict)
+    for source in (_IN_DELIVERIES, _IN_PARTS, _IN_ATTEMPTS) if left else ():
+        for position, some in _candidates(connection, source, carrier_id, notes, left, now).items():
+            candidates[position] |= some
+    for position, some in candidates.items():
+        if len(some) == 1:
+            (found[position],) = some
+            votes.update(*some.values())
     return found, votes
 
 
@@ -128,40 +127,60 @@ _IN_ATTEMPTS = _SELECT.format(
 )
 
 
+def _by_known_form(connection: Connection, carrier_id: int, form: str, notes: Sequence[Note], now: int) -> dict[int, Candidate]:
+    """The ordinary case: single-part messages of a carrier whose form is known, each found by its one id."""
+    read = FORMS[form]
+    data = [(position, spelling) for position, note in enumerate(notes) if note.reference and (spelling := read(note.reference)) is not None]
+    found: dict[int, Candidate] = {}
+    doubtful: set[int] = set()
+    for position, _, *rest in _look_up(connection, _IN_DELIVERIES, carrier_id, data, now):
+        candidate = Candidate._make(rest)
+        if same_number(candidate.recipient, notes[position].recipient):
+            if position in found:
+                doubtful.add(position)
+            found[position] = candidate
+    for position in doubtful:
+        del found[position]
+    return found
+
+
 def _candidates(
-    connection: Connection, source: str, carrier_id: int, forms: Sequence[str], notes: Sequence[Note], positions: Sequence[int], now: int
+    connection: Connection, source: str, carrier_id: int, notes: Sequence[Note], positions: Sequence[int], now: int
 ) -> dict[int, dict[Candidate, list[str]]]:
-    """For each position its candidates, and the forms that lead to each where forms differ."""
-    data: list[tuple[int, str]] = []
+    """For each position its candidates under every form, and the form that leads to each where forms differ."""
     led_by: dict[tuple[int, str], list[str]] = defaultdict(list)
     for position in positions:
         reference = notes[position].reference
-        for name in forms:
-            read = FORMS[name](reference) if reference else None
-            if read is not None:
-                if (position, read) not in led_by:
-                    data.append((position, read))
-                led_by[position, read].append(name)
+        for name, read in FORMS.items():
+            spelling = read(reference) if reference else None
+            if spelling is not None:
+                led_by[position, spelling].append(name)
     result: dict[int, dict[Candidate, list[str]]] = defaultdict(dict)
-    found = rows.execute(
-        connection,
-        source + rows.for_update(connection, "d"),
-        v=({"position": "int", "reference": "text"}, data),
-        carrier_id=carrier_id,
-        since=now - REFERENCE_DAYS_MAX * _DAY_MICROS,
-    )
-    for position, reference, *rest in found:
-        candidate = Candidate(*rest)
+    for position, reference, *rest in _look_up(connection, source, carrier_id, list(led_by), now):
+        candidate = Candidate._make(rest)
         if same_number(candidate.recipient, notes[position].recipient):
             names = led_by[position, reference]
             result[position][candidate] = names if len(names) == 1 else []
     return result
 
 
+def _look_up(connection: Connection, source: str, carrier_id: int, data: Sequence[tuple[int, str]], now: int) -> list[Any]:
+    return rows.execute(
+        connection,
+        source + rows.for_update(connection, "d"),
+        v=({"position": "int", "reference": "text"}, data),
+        carrier_id=carrier_id,
+        since=now - REFERENCE_DAYS_MAX * _DAY_MICROS,
+    )
+
+
 def same_number(recipient: int, written: str) -> bool:
     """Whether a carrier's spelling of an address can be this number. A carrier that hides addresses writes none."""
+    known = str(recipient)
+    if written == known:
+        return True
     digits = written.lstrip("+0")
-    return not digits or str(recipient)[-TAIL_DIGITS:] == digits[-TAIL_DIGITS:]
+    return not digits or known[-TAIL_DIGITS:] == digits[-TAIL_DIGITS:]
 
 
 def apply(connection: Connection, carrier_id: int, matched: Sequence[tuple[Note, Candidate]], now: int) -> None:

@@ -17,6 +17,7 @@ from clarion.core.phone import default_region
 from clarion.core.zones import main_zone
 from clarion.store import money, owners, tables
 from clarion.store.catalog import load_organization, raise_version
+from clarion.store.errors import StoreError
 
 KEY_PREFIX = "tk_live_"
 
@@ -35,11 +36,11 @@ PLAY_MONEY = "10000.00"
 """What a first organization gets where there is only the simulator to pay."""
 
 
-class AlreadyThere(Exception):
+class AlreadyThere(StoreError):
     """The name is taken; the message is a sentence for people."""
 
 
-class NotThere(Exception):
+class NotThere(StoreError):
     """Nothing has this name or id; the message is a sentence for people that names what there is."""
 
 

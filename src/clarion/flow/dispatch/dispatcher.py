@@ -29,6 +29,9 @@ POLL_S = 1.0
 
 LANES = 3
 
+MARK_SHARE = 2
+"""Marks wait until half a window may be marked at once, unless a ring came: each is a commit."""
+
 AHEAD_S = 0.5
 """On a limited carrier no more is marked than goes out in this time, so that a single send or a pause need not wait for a window."""
 
@@ -70,6 +73,7 @@ class Dispatcher:
         self._desk = Desk()
         self._wake = asyncio.Event()
         self._rung = True
+        self._more = False
         self._stopping = False
         self._rest_s = 0.0
         self._rest_until = 0.0
@@ -117,7 +121,7 @@ class Dispatcher:
                 await self._give_back()
             return False
         room, bulk_room = self._room()
-        if not self._bind.can_submit or room <= 0 or not (self._rung or bulk_room > self._bind.window // 4):
+        if not self._bind.can_submit or room <= 0 or not (self._rung or self._more and bulk_room * MARK_SHARE >= self._bind.window):
             return False
         self._rung = False
         self._given_back = False
@@ -144,7 +148,7 @@ class Dispatcher:
             self._runtime.broker.ring(PLAN)
         for message in taken.messages:
             self._put_in_hand(message)
-        self._rung = self._rung or bool(taken.messages)
+        self._more = taken.more
         return bool(taken.messages)
 
     def _room(self) -> tuple[int, int]:
