@@ -52,6 +52,7 @@ def read(
         ("id:77 submit_date:2611230101 done_date:2611230102 stat:DELIVRD", "77", "delivered", ""),
         ("id:77 sub:001 dlvrd:001 submit date:20261123010101 done date:2611230102 stat:DELIVRD err:000 Text:", "77", "delivered", ""),
         ("id:77 stat:DELIVRD err:000 text:id:99 stat:UNDELIV err:1", "77", "delivered", ""),
+        ("id:77 stat:UNDELIV text:err:9", "77", "undelivered", "UNDELIV"),
         ("stat:DELIVRD", "", "delivered", ""),
         ("id:77", "77", "", ""),
         ("id: stat: err:", "", "", ""),
