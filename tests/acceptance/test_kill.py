@@ -1,0 +1,190 @@
+"""kill -9 at seeded instants (law 2): nothing twice on the wire, nothing lost, no more in doubt than two windows, the money exact.
+
+The witness is the SMSC's own log, written by a process that survives: each text carries a token, and each person is written to once.
+"""
+
+import asyncio
+import os
+import random
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import Connection
+from tests.acceptance.accounts import assert_exact
+from tests.acceptance.harness import MILLI, PATIENCE_S, Server, SmscProcess, add_carrier, look, server, smsc_process, top_up
+
+from clarion.store import tables as t
+from clarion.store.engine import is_sqlite
+
+KILLS = int(os.environ.get("CLARION_TEST_KILLS", "10"))
+KILLS_ON = {"sqlite": KILLS, "postgres": max(3, KILLS // 4)}
+SEED = int(os.environ.get("CLARION_TEST_SEED", str(random.SystemRandom().randrange(1_000_000))))
+
+RECIPIENTS = 5_000
+WINDOW = 50
+DOUBT_MAX = 2 * WINDOW
+"""Of the one bind that there is."""
+
+CARRIER = f"window={WINDOW}&rate=500"
+
+IN_START_SHARE = 0.25
+"""So many kills hit a process that is just starting, and taking up what the last one left."""
+
+AFTER_S = 1.2
+"""A kill comes within this time of the start, or of the bind."""
+
+AIMED_EVERY = 20
+AIMED = (1, 2, 3, 4, 5, 6, 7, 8)
+"""Endings of numbers that the SMSC refuses, fails, answers without receipt, with two, an early or a late one, expires and rejects."""
+
+ENDS = {1: {"refused", "unknown"}, 2: {"undelivered"}, 3: {"sent", "unknown"}, 7: {"undelivered"}, 8: {"undelivered"}}
+"""What may become of a message that the SMSC has, by the ending; all others must be delivered. Where no receipt follows, the answer may
+have been lost with the process: that message stays unknown."""
+
+
+class Row(NamedTuple):
+    """A message as the database has it. `state` None: no row."""
+
+    message_id: int
+    recipient: str
+    text: str
+    marked: bool
+    state: str | None
+
+
+@dataclass
+class Trial:
+    """A server under fire, its broadcasts by campaign id, and a line for each kill."""
+
+    server: Server
+    smsc: SmscProcess
+    chance: random.Random
+    texts: dict[str, str] = field(default_factory=dict)
+    lines: list[str] = field(default_factory=list)
+
+    async def send(self) -> None:
+        """One more broadcast, to people of its own."""
+        number = len(self.texts)
+        text = f"Your code is {self.chance.randrange(1 << 40):010x}"
+        self.texts[await self.server.send_bulk(recipients_of(number), text)] = text
+
+    async def completed(self) -> bool:
+        for campaign in self.texts:
+            response = await self.server.post("/v1/sms/campaigns/status/", {"campaign_id": campaign})
+            assert response.status_code == 200, response.text
+            if response.json()["status"] != "completed":
+                return False
+        return True
+
+    async def kill(self, number: int) -> None:
+        """One life of the server, from its launch to its end at an instant that chance chooses."""
+        launched = time.monotonic()
+        self.server.launch()
+        if number > 1 and self.chance.random() < IN_START_SHARE:
+            bound = " in start"
+        else:
+            await self.server.bound()
+            bound = f"{time.monotonic() - launched:7.2f} s"
+            if await self.completed():
+                await self.send()
+        await asyncio.sleep(self.chance.random() * AFTER_S)
+        self.server.kill()
+        rows = await self.look(messages)
+        doubt = sum(row.marked and row.state is None for row in rows) + sum(row.state == "marked" for row in rows)
+        unknown = sum(row.state == "unknown" for row in rows)
+        submits = self.smsc.submits()
+        self.lines.append(f"{number:4}  {bound}  {doubt:8}  {unknown:8}  {len(submits):8}")
+        assert doubt <= DOUBT_MAX
+        marked = {row.recipient for row in rows if row.marked}
+        assert {submit["destination"] for submit in submits} <= marked, "something is on the wire that was never marked"
+
+    async def look(self, read: Callable[[Connection], list[Row]]) -> list[Row]:
+        """Read what the dead server left, as it left it: opening SQLite's own file would already tidy it up."""
+        if not is_sqlite(self.server.database_url):
+            return await look(self.server, read)
+        copy = self.server.data_dir.parent / "left"
+        shutil.copytree(self.server.data_dir, copy, dirs_exist_ok=True)
+        rows = await look(Server(copy, f"sqlite:///{copy / 'clarion.db'}"), read)
+        shutil.rmtree(copy)
+        return rows
+
+
+def recipients_of(broadcast: int) -> list[str]:
+    """No two numbers share their last eight digits; every so many have an ending that the SMSC knows."""
+    aimed = (f"2547{broadcast:02}{place // len(AIMED):02}{AIMED[place % len(AIMED)]:04}" for place in range(RECIPIENTS))
+    return [next(aimed) if k % AIMED_EVERY == 0 else f"2547{broadcast:02}{501_000 + k}" for k in range(RECIPIENTS)]
+
+
+def messages(connection: Connection) -> list[Row]:
+    m, d, c, b = t.messages.c, t.deliveries.c, t.chunks.c, t.broadcasts.c
+    joined = (
+        t.messages.join(t.chunks, m.id.between(c.id, c.last_id))
+        .join(t.broadcasts, b.id == m.broadcast_id)
+        .outerjoin(t.deliveries, d.message_id == m.id)
+    )
+    query = sa.select(m.id, sa.cast(m.recipient, sa.Text), b.text, m.id <= c.marked_id, d.state).select_from(joined)
+    return [Row(*row) for row in connection.execute(query)]
+
+
+def wrong(rows: Iterable[Row], submits: Sequence[dict[str, Any]]) -> list[str]:
+    """Messages whose state is not what the SMSC's log says of them."""
+    taken = {(submit["destination"], submit["text"]): submit["status"] == 0 for submit in submits}
+    found = []
+    for row in rows:
+        took = taken.get((row.recipient, row.text))
+        ending = int(row.recipient[-4:])
+        expected = {"unknown"} if took is None else ENDS.get(ending, {"delivered"})
+        if row.state not in expected:
+            found.append(f"{row.recipient} is {row.state}, not {' or '.join(sorted(expected))}")
+    return found
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgres"])
+async def test_killed_at_any_instant(engine: str, request: pytest.FixtureRequest, tmp_path: Path, note: Callable[[str], None]) -> None:
+    kills = KILLS_ON[engine]
+    url = request.getfixturevalue("empty_postgres_url") if engine == "postgres" else None
+    with smsc_process(tmp_path / "submits.jsonl", aimed_failures=True, receipt_delay_ms=100) as smsc:
+        async with server(tmp_path / "data", url) as here:
+            trial = Trial(here, smsc, random.Random(f"{SEED} {engine}"))
+            note(f"{kills} kills on {engine}, CLARION_TEST_SEED={SEED}, {CARRIER}")
+            await here.start()
+            await top_up(here, "default", 1_000_000 * MILLI)
+            await add_carrier(here, f"smpp://clarion@127.0.0.1:{smsc.port}?{CARRIER}")
+            await here.bound()
+            await trial.send()
+            try:
+                here.kill()
+                for number in range(1, kills + 1):
+                    await trial.kill(number)
+            finally:
+                note("kill  bound again  in doubt   unknown   on the wire")
+                for line in trial.lines:
+                    note(line)
+            await here.start()
+            rows = await settled(trial)
+            once = Counter((submit["destination"], submit["text"]) for submit in smsc.submits())
+            assert [key for key, count in once.items() if count > 1] == []
+            assert len(rows) == RECIPIENTS * len(trial.texts)
+            states = Counter(row.state for row in rows)
+            assert states["unknown"] <= DOUBT_MAX * (kills + 1)
+            await look(here, assert_exact)
+            note(f"{len(trial.texts)} broadcasts, {len(rows)} messages, {len(once)} on the wire, none twice: {dict(states)}")
+
+
+async def settled(trial: Trial) -> list[Row]:
+    """All messages, once every broadcast is completed and every state is what the SMSC's log says."""
+    end = time.monotonic() + PATIENCE_S
+    while True:
+        rows = await look(trial.server, messages)
+        faults = wrong(rows, trial.smsc.submits())
+        if await trial.completed() and not faults:
+            return rows
+        assert time.monotonic() < end, f"{len(faults)} are wrong: {faults[:10]}"
+        await asyncio.sleep(0.5)
