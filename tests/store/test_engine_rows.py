@@ -62,7 +62,7 @@ async def test_a_uuid_is_stored_as_the_tables_have_it(store: Store) -> None:
             " SELECT public_id, name, 'KES', 'none', 'KE', 'UTC', 0 FROM v WHERE true"
         )
         rows.execute(connection, text, v=({"public_id": "uuid", "name": "text"}, [(PUBLIC_ID, "one")]))
-        assert rows.one(connection, "SELECT name FROM organizations WHERE public_id = :public_id", public_id=PUBLIC_ID).name == "one"
+        assert rows.one(connection, "SELECT name FROM organizations WHERE public_id = :public_id", public_id=PUBLIC_ID)[0] == "one"
         return list(connection.execute(sa.select(tables.organizations.c.public_id)).scalars())
 
     assert await store.write(insert) == [PUBLIC_ID]

@@ -42,7 +42,7 @@ _CASTS = {bool: "::boolean", int: "::bigint", str: "::text", bytes: "::bytea", U
 
 
 def execute(connection: Connection, text: str, /, v: Values | None = None, **scalars: object) -> list[Any]:
-    """Run a statement and return all the rows that it gives, [] if it gives none.
+    """Run a statement and return all the rows that it gives, as tuples, [] if it gives none.
 
     On SQLite it runs once for each block of `v` and the results follow each other: an aggregate or ORDER BY over all of `v` belongs
     into Python, and a row of one block is not seen beside those of another. Without rows in `v` nothing runs.
@@ -55,8 +55,9 @@ def execute(connection: Connection, text: str, /, v: Values | None = None, **sca
         for statement, values in _sqlite_statements(text, v, scalars):
             try:
                 found += driver.execute(statement, values).fetchall()
-            except sqlite3.IntegrityError as error:
-                raise IntegrityError(statement, None, error) from error
+            except sqlite3.Error as error:
+                kind = IntegrityError if isinstance(error, sqlite3.IntegrityError) else DBAPIError
+                raise kind(statement, None, error, hide_parameters=True) from error
         return found
     for result in _results(connection, text, v, scalars):
         if result.returns_rows:

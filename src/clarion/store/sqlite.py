@@ -106,7 +106,7 @@ class SqliteStore:
                 self._opened.append(connection)
             with connection.begin():
                 return function(connection, *args, **kwargs)
-        except sa.exc.DBAPIError as error:
+        except (sa.exc.DBAPIError, sqlite3.Error) as error:
             passed = unavailable(error)
             # A read that writes is a mistake of ours, however SQLite calls it.
             if passed is None or _code(error) == sqlite3.SQLITE_READONLY:
