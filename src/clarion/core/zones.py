@@ -1,4 +1,4 @@
-"""The main zone of a country: where an organization's clock is taken to be until it names its own."""
+"""Countries and their main zones: where an organization's clock is taken to be until it names its own."""
 
 from functools import lru_cache
 from importlib.resources import files
@@ -19,6 +19,11 @@ _MAIN_ZONES = {
 def main_zone(region: str) -> str:
     """The IANA zone of a country (ISO 3166 alpha-2), `UTC` where the zone table does not know it."""
     return _main_zones().get(region, "UTC")
+
+
+def is_country(region: str) -> bool:
+    """Whether this is a code of ISO 3166 (alpha-2, capitals) that the zone table knows."""
+    return region in _main_zones()
 
 
 @lru_cache(maxsize=1)

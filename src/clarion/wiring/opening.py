@@ -76,6 +76,7 @@ async def open_runtime(url: str, *, owner: bool = False) -> AsyncIterator[Runtim
 async def _open_broker(url: str, timer: Timer) -> Broker:
     if is_sqlite(url):
         return LocalBroker()
-    from clarion.broker.postgres import open_postgres_broker  # noqa: PLC0415  (an extra: the driver may be absent)
+    # An extra: the driver may be absent.
+    from clarion.broker.postgres import open_postgres_broker
 
     return await open_postgres_broker(url, timer)

@@ -1,0 +1,197 @@
+"""`clarion carriers`: who takes the messages, over which connection, for which numbers and at what price."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from clarion.cli.database import with_database
+from clarion.cli.failures import Failure
+from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, Json, Yes, option
+from clarion.cli.output import iso, local, print_json, print_table
+
+if TYPE_CHECKING:
+    from clarion.carriers.smpp.probe import ProbeResult
+    from clarion.runtime import Runtime
+    from clarion.store.tenants import BindView, CarrierView
+
+app = typer.Typer(help="Who takes the messages, for which numbers, at what price.")
+
+DIGITS_MAX = 15
+"""Of a number in E.164, so of a prefix too."""
+
+CarrierName = Annotated[str, typer.Argument(metavar="NAME", help="What it is called.")]
+Url = Annotated[
+    str,
+    typer.Argument(
+        metavar="URL",
+        help="smpp://system_id:password@host:2775?bind=transceiver&window=200&rate=0. "
+        "The window is how many messages may be unanswered, the rate how many segments a second it takes (0: no limit).",
+    ),
+]
+Price = Annotated[
+    str | None, option("--price", help="Of a segment, in the organization's currency.", metavar="AMOUNT", show_default="free")
+]
+Cost = Annotated[str | None, option("--cost", help="What the carrier takes, for you to compare.", metavar="AMOUNT", show_default=False)]
+Prefix = Annotated[str, option("--prefix", help="The numbers it takes, like +254.", metavar="DIGITS", show_default="all")]
+PasswordFile = Annotated[
+    Path | None,
+    option("--password-file", help="A file with the password, which the URL then leaves out.", metavar="FILE", show_default=False),
+]
+
+
+@app.command(
+    "add",
+    epilog="clarion carriers add north 'smpp://acme@smsc.example.net:2775?window=200&rate=100' "
+    "--password-file north.password --price 1.00 --prefix +254",
+)
+def add(
+    name: CarrierName,
+    url: Url,
+    price: Price = None,
+    cost: Cost = None,
+    prefix: Prefix = "",
+    password_file: PasswordFile = None,
+    data_dir: DataDir = DATA_DIR,
+    database_url: DatabaseUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Add a carrier. A running server connects to it within two seconds."""
+    from clarion.carriers.smpp.settings import parse_url, url_without_password
+    from clarion.store import tenants
+
+    password = _password_in(password_file)
+    settings = parse_url(url, password)
+    for flag, value in (("--price", price), ("--cost", cost)):
+        _check_amount(flag, value)
+    new = tenants.NewCarrier(name, url_without_password(url), settings.password, _digits(prefix), price, cost)
+
+    async def work(runtime: "Runtime") -> "CarrierView":
+        carrier_id = await runtime.store.write(tenants.add_carrier, new, runtime.clock.now())
+        return next(view for view in await runtime.store.read(tenants.list_carriers) if view.id == carrier_id)
+
+    made = with_database(data_dir, database_url, work)
+    if as_json:
+        print_json(_fields(made))
+    else:
+        where = f"numbers that begin with {prefix}" if prefix else "all numbers"
+        typer.echo(f"Added the carrier {name} for {where}{f', at {price} a segment' if price else ', free of charge'}.")
+        typer.echo(f"Next: clarion carriers test {name}")
+
+
+@app.command("list", epilog="clarion carriers list --json")
+def show_list(data_dir: DataDir = DATA_DIR, database_url: DatabaseUrl = None, as_json: Json = False) -> None:
+    """List carriers: bound, connecting or refused with the carrier's own error, and since when. Never a password."""
+    from clarion.store import tenants
+
+    found = with_database(data_dir, database_url, lambda runtime: runtime.store.read(tenants.list_carriers))
+    if as_json:
+        print_json({"carriers": [_fields(carrier) for carrier in found]})
+        return
+    rows = []
+    for carrier in found:
+        reach = ", ".join(f"+{prefix}" if prefix else "all" for prefix in carrier.prefixes)
+        prices = ", ".join(price for _, price in carrier.prices) or "free"
+        # A carrier of several connections takes a line for each.
+        for place, bind in enumerate(carrier.binds or (None,)):
+            about = (carrier.name, reach, prices, carrier.cost, carrier.url) if place == 0 else ("", "", "", "", "")
+            rows.append((*about[:4], *_state(bind), about[4]))
+    empty = "There is no carrier yet. Add one: clarion carriers add NAME URL --price AMOUNT"
+    print_table(["Name", "Numbers", ">Price", ">Cost", "State", "Since", "Why", "URL"], rows, empty)
+
+
+@app.command("test", epilog="clarion carriers test north")
+def try_once(name: CarrierName, data_dir: DataDir = DATA_DIR, database_url: DatabaseUrl = None, as_json: Json = False) -> None:
+    """Connect, bind and unbind once, and show what the carrier says. Exit 1 if it cannot be used."""
+    from clarion.carriers.smpp.probe import probe
+    from clarion.carriers.smpp.settings import parse_url
+    from clarion.store import tenants
+
+    async def work(runtime: "Runtime") -> "ProbeResult":
+        url, password = await runtime.store.read(tenants.carrier_login, name)
+        return await probe(parse_url(url, password), runtime.timer)
+
+    result = with_database(data_dir, database_url, work)
+    if as_json:
+        steps = [{"name": step.name, "succeeded": step.succeeded, "detail": step.detail} for step in result.steps]
+        print_json({"name": name, "succeeded": result.succeeded, "steps": steps})
+    else:
+        print_table(
+            ["Step", "", "What came"],
+            [(step.name, "ok" if step.succeeded else "failed", step.detail) for step in result.steps],
+            "Nothing was tried.",
+        )
+    if not result.succeeded:
+        raise typer.Exit(1)
+
+
+@app.command("remove", epilog="clarion carriers remove north --yes")
+def remove(
+    name: CarrierName, yes: Yes = False, data_dir: DataDir = DATA_DIR, database_url: DatabaseUrl = None, as_json: Json = False
+) -> None:
+    """Send nothing more through a carrier.
+
+    What waits for it takes another route, or is refused and its money given back.
+    """
+    from clarion.store import tenants
+
+    if not yes and sys.stdin.isatty():
+        typer.confirm(f"Remove the carrier {name}? What waits for it takes another route or is refused.", abort=True)
+    removed = with_database(data_dir, database_url, lambda runtime: runtime.store.write(tenants.remove_carrier, name))
+    if as_json:
+        print_json({"id": removed.id, "name": name, "waiting": removed.waiting})
+    else:
+        typer.echo(
+            f"Removed the carrier {name}. {removed.waiting} messages that waited for it take another route or are refused, uncharged."
+        )
+
+
+def _password_in(file: Path | None) -> str | None:
+    if file is None:
+        return None
+    try:
+        return file.read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Failure(f"The password file {file} cannot be read: {error}.", 2) from None
+
+
+def _digits(prefix: str) -> str:
+    digits = prefix.removeprefix("+")
+    if not digits:
+        return ""
+    if not (digits.isascii() and digits.isdecimal() and len(digits) <= DIGITS_MAX) or digits[0] == "0":
+        raise Failure(f"{prefix!r} is no prefix: write the country's code and what follows it, like +254 or 25471.", 2)
+    return digits
+
+
+def _check_amount(flag: str, value: str | None) -> None:
+    """A price is read in each organization's currency; here, whether it is a price at all."""
+    from clarion.core.money import InvalidAmount, parse_amount
+
+    try:
+        below = value is not None and parse_amount(value, "CLF") < 0  # a currency of four decimals takes all that any other takes
+    except InvalidAmount as error:
+        raise Failure(f"{flag}: {error}.", 2) from None
+    if below:
+        raise Failure(f"{flag} is 0 or more, not {value}.", 2)
+
+
+def _state(bind: "BindView | None") -> tuple[str, str, str]:
+    if bind is None:
+        return ("closed", "", "no server has tried it yet")
+    return (bind.state, local(bind.since_at) or "", bind.reason)
+
+
+def _fields(carrier: "CarrierView") -> dict[str, Any]:
+    return {
+        "id": carrier.id,
+        "name": carrier.name,
+        "kind": carrier.kind,
+        "url": carrier.url,
+        "prefixes": [f"+{prefix}" if prefix else "" for prefix in carrier.prefixes],
+        "prices": [{"prefix": f"+{prefix}" if prefix else "", "amount": amount} for prefix, amount in carrier.prices],
+        "cost": carrier.cost,
+        "binds": [{"slot": bind.slot, "state": bind.state, "reason": bind.reason, "since": iso(bind.since_at)} for bind in carrier.binds],
+        "created_at": iso(carrier.created_at),
+    }

@@ -1,0 +1,45 @@
+"""Commands that work on the database, beside a running server or without one."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from clarion.cli.failures import Failure
+
+if TYPE_CHECKING:
+    from clarion.runtime import Runtime
+    from clarion.store.catalog import Organization
+
+T = TypeVar("T")
+
+
+def with_database(data_dir: Path, database_url: str | None, work: "Callable[[Runtime], Awaitable[T]]") -> T:
+    """Open the database, do the work, close it. Raises what `wiring.opening.open_database` raises."""
+    from clarion.wiring.logs import set_up_logs
+    from clarion.wiring.opening import open_database
+
+    async def opened() -> T:
+        async with open_database(data_dir, database_url) as runtime:
+            return await work(runtime)
+
+    set_up_logs("terminal")
+    return asyncio.run(opened())
+
+
+async def organization_named(runtime: "Runtime", name: str | None) -> "Organization":
+    """The organization of this name; without one, the only one there is. Raises Failure with the names that there are."""
+    from clarion.store import catalog
+
+    every = await runtime.store.read(catalog.load_organizations)
+    names = ", ".join(organization.name for organization in every)
+    if not every:
+        raise Failure("There is no organization yet. Make one: clarion organizations create NAME.")
+    if name is None:
+        if len(every) > 1:
+            raise Failure(f"Name the organization with --organization; there are {names}.", 2)
+        return every[0]
+    for organization in every:
+        if organization.name == name:
+            return organization
+    raise Failure(f"There is no organization {name!r}; there are {names}.")
