@@ -1,5 +1,6 @@
 """The simulated SMSC through a real bind: what it is told to do, and that it does nothing else."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,25 @@ async def test_receipts_wait_for_acknowledgements_and_go_to_the_next_bind() -> N
     assert [receipt.reference for receipt in patient.receipts] == [answer.reference for answer in greedy.answers[1:]]
 
 
+async def test_an_acknowledgement_beside_a_submit_lets_the_next_receipt_go() -> None:
+    def submit(sequence: int, wants_receipt: int) -> bytes:
+        body = pdu.encode_message(pdu.Message("20880", "254711222333", b"Hi", registered_delivery=wants_receipt))
+        return pdu.frame(pdu.SUBMIT_SM, 0, sequence, body)
+
+    async with running_smsc(outstanding=1) as (_, port):
+        connection = ScriptedConnection(*await asyncio.open_connection("127.0.0.1", port))
+        connection.send(pdu.BIND_TRANSCEIVER, 0, 1, pdu.encode_bind(pdu.BindRequest("me", "")))
+        await connection.expect(pdu.BIND_TRANSCEIVER | pdu.RESPONSE)
+        connection.writer.write(submit(2, 1) + submit(3, 1))
+        for command in (pdu.SUBMIT_SM_RESP, pdu.SUBMIT_SM_RESP):
+            await connection.expect(command)
+        receipt = await connection.expect(pdu.DELIVER_SM)
+        connection.writer.write(pdu.frame(pdu.DELIVER_SM_RESP, 0, receipt.sequence, b"\0") + submit(4, 0))
+        await connection.expect(pdu.SUBMIT_SM_RESP)
+        await connection.expect(pdu.DELIVER_SM)
+        connection.break_off()
+
+
 async def test_a_receipt_refused_for_the_moment_comes_again() -> None:
     recorder = Recorder(acknowledges=False)
     async with running_smsc() as (smsc, port), running_bind(port, recorder) as bind:
@@ -213,8 +233,6 @@ async def test_who_is_let_in(settings: dict[str, Any], refusal: str) -> None:
 
 
 async def test_pdus_out_of_place() -> None:
-    import asyncio
-
     async with running_smsc() as (smsc, port):
         connection = ScriptedConnection(*await asyncio.open_connection("127.0.0.1", port))
         connection.send(pdu.SUBMIT_SM, 0, 1, b"\0" * 20)

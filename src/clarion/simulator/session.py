@@ -76,7 +76,7 @@ class SmscSession(asyncio.Protocol):
         self._write(answers)
         if submits:
             self._take(submits)
-        elif acknowledged:
+        if acknowledged:
             self.send_receipts()
 
     # -- hot
@@ -122,7 +122,7 @@ class SmscSession(asyncio.Protocol):
             if fate.answered and not fate.early:
                 answers.append(answer)
             elif fate.answered:
-                smsc.schedule.after(EARLY_S, lambda late=answer: self._write([late]))  # type: ignore[misc]
+                smsc.schedule.after(smsc.answer_delay_s + EARLY_S, lambda late=answer: self._write([late]))  # type: ignore[misc]
         smsc.next_id = next_id
         smsc.flush()
         self._answer_submits(answers, receipts)
@@ -133,8 +133,6 @@ class SmscSession(asyncio.Protocol):
         if receipts and self._account is not None:
             account = self._account
             smsc.schedule.after(smsc.answer_delay_s + smsc.receipt_delay_s, lambda: account.send(receipts, self))
-        elif self._outstanding or receipts:
-            self.send_receipts()
 
     def send_receipts(self) -> None:
         """Send waiting receipts as far as the limit of outstanding ones goes, in one write."""
