@@ -56,8 +56,7 @@ def execute(connection: Connection, text: str, /, v: Values | None = None, **sca
             try:
                 found += driver.execute(statement, values).fetchall()
             except sqlite3.Error as error:
-                kind = IntegrityError if isinstance(error, sqlite3.IntegrityError) else DBAPIError
-                raise kind(statement, None, error, hide_parameters=True) from error
+                raise DBAPIError.instance(statement, None, error, sqlite3.Error, hide_parameters=True) from error
         return found
     for result in _results(connection, text, v, scalars):
         if result.returns_rows:
