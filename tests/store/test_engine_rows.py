@@ -167,4 +167,4 @@ async def test_statements_repeat_their_texts(store: Store, database_url: str) ->
             rows.execute(connection, "SELECT 1 FROM v WHERE id = -1", v=({"id": "bigint"}, [(0,)] * count))
 
     await store.read(select)
-    assert len({text for text in seen if "VALUES" in text}) == 4
+    assert len({text for text in seen if "VALUES" in text}) == 8
