@@ -90,7 +90,8 @@ _UPDATE = (
     " charged_milli = deliveries.charged_milli + v.charged_milli, due_at = v.due_at,"
     " sent_at = coalesce(deliveries.sent_at, v.sent_at), updated_at = :now"
     " FROM v WHERE deliveries.message_id = v.message_id"
-    " AND (deliveries.attempt, deliveries.rank) < (v.attempt, v.rank) RETURNING deliveries.message_id"
+    f" AND deliveries.rank < {RANK[State.DELIVERED]} AND (deliveries.attempt, deliveries.rank) < (v.attempt, v.rank)"
+    " RETURNING deliveries.message_id"
 )
 
 
@@ -133,15 +134,23 @@ def record(
         settle(connection, [_moved(fact, State.WAITING) for fact in facts], now)
         return
     inserted = set(written)
-    moved = [_moved(fact, State.WAITING) for fact in facts if fact.message_id in inserted]
-    moved += advance(connection, [fact for fact in facts if fact.message_id not in inserted], now)
-    settle(connection, moved, now)
+    moved: list[Moved] = []
+    left: list[Fact] = []
+    for fact in (*taken, *others):
+        if fact.message_id in inserted:
+            # A second fact of the same message in this batch finds the row of the first.
+            inserted.discard(fact.message_id)
+            moved.append(_moved(fact, State.WAITING))
+        else:
+            left.append(fact)
+    settle(connection, moved + advance(connection, left, now), now)
 
 
 _SENT = {"message_id": "bigint", "chunk_id": "bigint", "carrier_id": "bigint", "carrier_reference": "text", "charged_milli": "bigint"}
 _INSERT_SENT = (
     "INSERT INTO deliveries (message_id, chunk_id, state, rank, attempt, carrier_id, carrier_reference, charged_milli, sent_at, updated_at)"
-    f" SELECT message_id, chunk_id, 'sent', {RANK[State.SENT]}, 1, carrier_id, carrier_reference, charged_milli, :now, :now FROM v WHERE true"
+    f" SELECT message_id, chunk_id, 'sent', {RANK[State.SENT]}, 1, carrier_id, carrier_reference, charged_milli, :now, :now"
+    " FROM v WHERE true"
     " ON CONFLICT (message_id) DO NOTHING RETURNING message_id"
 )
 """The ordinary case, narrow: half of what a whole row costs to hand over."""
@@ -164,21 +173,25 @@ def advance(connection: Connection, facts: Sequence[Fact], now: int) -> list[Mov
     )
     current = {message_id: (state, attempt, carrier_id) for message_id, state, attempt, carrier_id in found}
     latest: dict[int, Fact] = {}
-    superseded: list[AttemptFact] = []
+    superseded: dict[tuple[int, int], AttemptFact] = {}
     for fact in facts:
         if fact.message_id not in current:
             continue
         state, attempt, carrier_id = current[fact.message_id]
         if fact.attempt < attempt:
-            superseded.append(AttemptFact(fact.message_id, fact.attempt, fact.carrier_id, fact.reference, fact.state, fact.reason))
+            said = AttemptFact(fact.message_id, fact.attempt, fact.carrier_id, fact.reference, fact.state, fact.reason)
+            last = superseded.setdefault((fact.message_id, fact.attempt), said)
+            if RANK[last.outcome] < RANK[said.outcome]:
+                superseded[fact.message_id, fact.attempt] = said
             if fact.state != State.DELIVERED:
                 continue
             fact = fact._replace(attempt=attempt, carrier_id=carrier_id, reference=None)  # noqa: PLW2901
         known = latest.get(fact.message_id)
-        held = (known.attempt, RANK[known.state]) if known else (attempt, RANK[state])
-        if held < (fact.attempt, RANK[fact.state]):
+        held = (known.attempt, known.state) if known else (attempt, state)
+        # Delivered is the end, whatever attempt a fact is about.
+        if held[1] != State.DELIVERED and (held[0], RANK[held[1]]) < (fact.attempt, RANK[fact.state]):
             latest[fact.message_id] = fact
-    _record_attempts(connection, superseded, now)
+    _record_attempts(connection, list(superseded.values()), now)
     data = [_row(fact, current[fact.message_id][0], now) for fact in latest.values()]
     changed = rows.execute(connection, _UPDATE, v=(_ROW, data), now=now) if data else []
     return [_moved(latest[message_id], current[message_id][0]) for (message_id,) in changed]
