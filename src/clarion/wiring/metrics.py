@@ -38,3 +38,4 @@ class _Road(Collector):
         yield CounterMetricFamily("clarion_store_commits", "Transactions committed", value=stats.commits)
         yield CounterMetricFamily("clarion_store_functions", "Writes in them", value=stats.functions)
         yield CounterMetricFamily("clarion_store_held_seconds", "Time from BEGIN to the end of COMMIT", value=stats.held_s)
+        yield GaugeMetricFamily("clarion_store_longest_hold_seconds", "The longest of these times", value=stats.longest_hold_ms / 1000)

@@ -1,0 +1,164 @@
+"""A house to measure: a database, what is set up in it, the simulated SMSC and the server, each in a process of its own."""
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import aiohttp
+from bench import processes
+from bench.processes import Program
+from sqlalchemy import Connection
+
+from clarion.runtime import Runtime
+from clarion.store import money, rows, tenants
+from clarion.store.migrate import migrate
+from clarion.store.tenants import NewCarrier, NewKey, NewOrganization
+from clarion.wiring.opening import database_url, open_runtime
+
+PRICE = "1.00"
+PRICE_MILLI = 100_000
+PURSE_MILLI = 10**13
+
+PATIENCE_S = 120.0
+POLL_S = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a house stands: a folder of its own, and for PostgreSQL a database and the pid of its server."""
+
+    folder: Path
+    postgres_url: str | None = None
+    postgres_pid: int | None = None
+
+    @property
+    def url(self) -> str:
+        """The database."""
+        return database_url(self.folder, self.postgres_url)
+
+
+@dataclass(frozen=True, slots=True)
+class Carrier:
+    """How the SMSC behaves and how it is reached."""
+
+    window: int = 200
+    binds: int = 2
+    answer_delay_ms: int = 0
+    log: bool = False
+    """Whether the SMSC writes down when it got what."""
+
+
+class Progress(NamedTuple):
+    """Messages with an outcome, those of them in final states, and thousandths charged."""
+
+    ended: int
+    final: int
+    charged_milli: int
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """All that a scenario needs. `keys` belong to as many organizations, each with money for anything."""
+
+    place: Place
+    server: Program
+    smsc: Program
+    http: aiohttp.ClientSession
+    keys: tuple[str, ...]
+    outside: Runtime
+    """The database, opened by this process beside the server."""
+
+    threads: dict[str, int]
+
+    @property
+    def log_file(self) -> Path:
+        """What the SMSC was given."""
+        return self.place.folder / "smsc.log"
+
+    @property
+    def lag_file(self) -> Path:
+        """Complete once the server has ended."""
+        return self.place.folder / "lag"
+
+    async def progress(self) -> Progress:
+        """Where all messages stand, as somebody who watches reads it."""
+        return await self.outside.store.read(_progress)
+
+    async def until_final(self, messages: int) -> None:
+        """Wait until so many messages are final. Raises TimeoutError."""
+        async with asyncio.timeout(PATIENCE_S):
+            while (await self.progress()).final < messages:
+                await asyncio.sleep(POLL_S)
+
+    def others_cpu_s(self) -> float:
+        """What all programs took that are no part of the measurement."""
+        ours = self.server.usage.cpu_s + self.smsc.usage.cpu_s + processes.usage(os.getpid()).cpu_s
+        postgres = processes.family_cpu_s(self.place.postgres_pid) if self.place.postgres_pid else 0.0
+        return processes.machine_cpu_s() - ours - postgres
+
+    async def metric(self, name: str) -> float:
+        """One number of `/metrics`."""
+        async with self.http.get("/metrics") as answer:
+            lines = (await answer.text()).splitlines()
+        return next((float(line.split()[1]) for line in lines if line.startswith(name + " ")), 0.0)
+
+
+@asynccontextmanager
+async def house(place: Place, carrier: Carrier, *, organizations: int = 1, profile: Path | None = None) -> AsyncIterator[House]:
+    """Built, bound, and taken down again; the server has to end well."""
+    place.folder.mkdir(parents=True, exist_ok=True)
+    await migrate(place.url)
+    async with AsyncExitStack() as stack:
+        log = ("--log-file", place.folder / "smsc.log") if carrier.log else ()
+        smsc = await processes.start("bench.smsc", "--answer-delay-ms", carrier.answer_delay_ms, *log, errors=place.folder / "smsc.err")
+        stack.push_async_callback(smsc.stop)
+        outside = await stack.enter_async_context(open_runtime(place.url))
+        keys = await outside.store.write(_furnish, outside, int(smsc.line), carrier, organizations)
+        arguments: list[object] = [place.folder, place.folder / "lag"]
+        arguments += ["--database-url", place.postgres_url] if place.postgres_url else []
+        arguments += ["--profile", profile] if profile else []
+        server = await processes.start("bench.server", *arguments, errors=place.folder / "server.err")
+        stack.push_async_callback(server.stop)
+        started = json.loads(server.line)
+        # No limit of our own: what is measured must wait for the server alone.
+        connector = aiohttp.TCPConnector(limit=0)
+        http = await stack.enter_async_context(aiohttp.ClientSession(started["url"], connector=connector))
+        async with asyncio.timeout(PATIENCE_S):
+            while not await _is_ready(http):
+                await asyncio.sleep(POLL_S)
+        yield House(place, server, smsc, http, keys, outside, started["threads"])
+
+
+def _furnish(connection: Connection, runtime: Runtime, port: int, carrier: Carrier, organizations: int) -> tuple[str, ...]:
+    now = runtime.clock.now()
+    keys: list[str] = []
+    for number in range(organizations):
+        new = NewOrganization(f"bench-{number}")
+        organization_id = tenants.create_organization(connection, new, runtime.ids.broadcast(now), now)
+        token = tenants.KEY_PREFIX + runtime.ids.token(tenants.KEY_CHARACTERS)
+        tenants.create_key(connection, NewKey(organization_id, "bench"), token, now)
+        money.top_up(connection, organization_id, PURSE_MILLI, now)
+        keys.append(token)
+    url = f"smpp://clarion@127.0.0.1:{port}?window={carrier.window}&binds={carrier.binds}"
+    tenants.add_carrier(connection, NewCarrier("bench", url, "", "", PRICE), now)
+    return tuple(keys)
+
+
+def _progress(connection: Connection) -> Progress:
+    ended, final = rows.all(
+        connection,
+        "SELECT coalesce(sum(sent_count + delivered_count + undelivered_count + refused_count), 0),"
+        " coalesce(sum(delivered_count + undelivered_count + refused_count), 0) FROM chunks",
+    )[0]
+    charged = rows.all(connection, "SELECT coalesce(sum(charged_milli), 0) FROM holds")[0][0]
+    return Progress(int(ended), int(final), int(charged))
+
+
+async def _is_ready(http: aiohttp.ClientSession) -> bool:
+    async with http.get("/readyz") as answer:
+        return answer.status == 200
