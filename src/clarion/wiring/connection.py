@@ -41,6 +41,7 @@ class Connection:
         self._states: list[tuple[str, str]] = []
         self._arrived = asyncio.Event()
         self._recording = False
+        self._closing = False
         self.carrier = carrier
         self.bind_id = lease.bind_id
         self.bind = SmppBind(settings, runtime.clock, runtime.timer, runtime.random, self, f"{carrier.name}/{lease.bind_id}")
@@ -59,7 +60,7 @@ class Connection:
 
     def state_changed(self, state: str, reason: str) -> None:
         """Of `BindEvents`."""
-        level = log.info if state in {"bound", "connecting"} and not reason else log.warning
+        level = log.info if self._closing or not reason else log.warning
         level("bind.state", carrier=self.carrier.name, bind=self._lease.bind_id, state=state, reason=reason)
         self._states.append((state, reason))
         self.dispatcher.wake()
@@ -86,6 +87,7 @@ class Connection:
 
     async def close(self) -> None:
         """Mark nothing more, put back what the wire never saw, wait for what it did, answer what is owed, unbind, give the bind back."""
+        self._closing = True
         self.dispatcher.stop()
         await self.dispatcher.put_back(begun=False)
         await self._drained(GRACE_S)

@@ -29,14 +29,22 @@ POLL_S = 1.0
 
 LANES = 3
 
-MARK_SHARE = 2
-"""Marks wait until half a window may be marked at once, unless a ring came: each is a commit."""
+MARK_SHARE = 4
+"""Marks wait until a quarter of what may be marked is free, unless a ring came: each is a commit."""
 
 AHEAD_S = 0.5
 """On a limited carrier no more is marked than goes out in this time, so that a single send or a pause need not wait for a window."""
 
 THROTTLED_S = (0.1, 5.0)
 """First and longest rest after a throttling answer; each one in a row doubles it."""
+
+THROTTLED_MAX = 10
+"""A message that was turned away so often leaves the hand and is tried again later, so that its place is free for others."""
+
+TOKENS_S = 0.01
+"""On a limited carrier tokens are waited for at least so long: what has gathered goes out in one write and one commit."""
+
+LATER_MICROS = 60 * 1_000_000
 
 UNBOUND_S = 2.0
 """After this long without a connection, what is in hand goes back to the road, where another bind may take it."""
@@ -61,7 +69,7 @@ class Desk:
 
 
 class Dispatcher:
-    """Feeds one bind. `run` until `stop`; the bind's answers are handed to `answered` and, in batches, to `record`."""
+    """Feeds one bind: `run` it until it ends or is cancelled; its bind's answers go to `answered` and, in batches, to `record`."""
 
     def __init__(self, runtime: Runtime, lease: Lease, carrier_id: int, bind: Bind, bucket: TokenBucket, default_sender: str) -> None:
         self._runtime = runtime
@@ -89,10 +97,10 @@ class Dispatcher:
         return len(self._desk.journeys)
 
     async def run(self) -> None:
-        """Mark and send until `stop`."""
+        """Mark and send until cancelled, or until the bind is somebody else's. After `stop` what was begun is still sent to its end."""
         listening = asyncio.ensure_future(self._listen())
         try:
-            while not self._stopping and not self.fenced.is_set():
+            while not self.fenced.is_set():
                 self._wake.clear()
                 if not await self._step():
                     await self._rest()
@@ -111,6 +119,8 @@ class Dispatcher:
     async def _step(self) -> bool:
         """Mark what there is room for and send what the wire takes; False if there is nothing to do but wait."""
         self._send()
+        if self._stopping:
+            return False
         if self._bind.state != "bound":
             await self._leave_unbound()
             return False
@@ -121,7 +131,8 @@ class Dispatcher:
                 await self._give_back()
             return False
         room, bulk_room = self._room()
-        if not self._bind.can_submit or room <= 0 or not (self._rung or self._more and bulk_room * MARK_SHARE >= self._bind.window):
+        worth_it = self._more and bulk_room * MARK_SHARE >= self._capacity()
+        if not self._bind.can_submit or room <= 0 or not (self._rung or worth_it):
             return False
         self._rung = False
         self._given_back = False
@@ -151,14 +162,20 @@ class Dispatcher:
         self._more = taken.more
         return bool(taken.messages)
 
+    def _capacity(self) -> int:
+        """How many messages of lane 2 may be marked at most: a quarter of a window is kept for the others."""
+        capacity = 2 * self._bind.window - self._bind.window // 4
+        return min(capacity, self._ahead()) if self._bucket.rate_per_second > 0 else capacity
+
+    def _ahead(self) -> int:
+        return max(1, int(self._bucket.rate_per_second * AHEAD_S))
+
     def _room(self) -> tuple[int, int]:
-        """How many messages may be marked now, and how many of lane 2: a quarter of a window is kept for the others."""
+        """How many messages may be marked now, and how many of lane 2."""
         room = 2 * self._bind.window - self.doubt
         if self._bucket.rate_per_second > 0:
-            ahead = max(1, int(self._bucket.rate_per_second * AHEAD_S))
-            room = min(room, max(1 if self._desk.waiting() == 0 else 0, ahead - self._desk.waiting()))
-        reserve = self._bind.window // 4
-        return room, min(room, 2 * self._bind.window - reserve - self.doubt)
+            room = min(room, self._ahead() - self._desk.waiting())
+        return room, min(room, self._capacity() - (self.doubt if self._bucket.rate_per_second == 0 else self._desk.waiting()))
 
     def _put_in_hand(self, message: Marked) -> None:
         texts = [message.text] if message.segments == 1 else split(message.text, message.encoding)
@@ -205,7 +222,7 @@ class Dispatcher:
         timeout = POLL_S
         now = self._runtime.timer.monotonic()
         if self._desk.waiting() and self._bind.free > 0:
-            timeout = min(timeout, max(self._rest_until - now, self._bucket.wait_s(1, now), 0.001))
+            timeout = min(timeout, max(self._rest_until - now, self._bucket.wait_s(1, now), TOKENS_S))
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 await self._wake.wait()
@@ -232,8 +249,9 @@ class Dispatcher:
         for submission in reversed(throttled):
             journey = self._desk.journeys.get(submission.message_id)
             if journey is not None:
-                journey.given -= 1
-                self._desk.hand[journey.message.lane].appendleft(submission)
+                journey.turn_away(last=THROTTLED_MAX)
+                if not journey.cut:
+                    self._desk.hand[journey.message.lane].appendleft(submission)
         for answer in answers:
             if answer.outcome is Outcome.REFUSED and answer.submission.parts > 1:
                 self._cut({answer.submission.message_id})
@@ -254,15 +272,16 @@ class Dispatcher:
         """Commit what answers say: outcomes, parts, money; then orphaned receipts that were waiting for these references."""
         ended = Ended(self._carrier_id)
         for answer in answers:
-            if answer.outcome is Outcome.THROTTLED:
-                continue
             journey = self._desk.journeys.get(answer.submission.message_id)
             if journey is None:
                 ended.add_late(answer)
                 continue
-            journey.answers.append(answer)
+            if answer.outcome is not Outcome.THROTTLED:
+                journey.answers.append(answer)
+            elif not journey.cut:
+                continue
             if journey.finished:
-                ended.add(journey, self._runtime.clock.now())
+                ended.add(journey, self._runtime.clock.now() + (LATER_MICROS if journey.turned_away else 0))
         await self._commit(ended, form)
 
     async def put_back(self, *, begun: bool = True) -> None:

@@ -19,7 +19,16 @@ class Journey:
     cut: bool = False
     """No further part will be given."""
 
+    turned_away: int = 0
+    """Throttling answers in a row."""
+
     answers: list[Answer] = field(default_factory=list)
+
+    def turn_away(self, *, last: int) -> None:
+        """The carrier did not take a part now; after `last` times nothing more of a message of which it took nothing is given."""
+        self.given -= 1
+        self.turned_away += 1
+        self.cut = self.cut or (self.turned_away >= last and self.given == 0)
 
     @property
     def finished(self) -> bool:
@@ -31,7 +40,7 @@ class Journey:
         """What the parts come to: refused by any, unknown if any is or some were never given, unreachable if none was."""
         outcomes = {answer.outcome for answer in self.answers}
         if not outcomes:
-            return Outcome.UNREACHABLE
+            return Outcome.THROTTLED if self.turned_away else Outcome.UNREACHABLE
         if Outcome.REFUSED in outcomes:
             return Outcome.REFUSED
         return Outcome.UNKNOWN if self.cut or Outcome.UNKNOWN in outcomes else Outcome.SENT
@@ -57,15 +66,15 @@ class Ended:
         self.attempts: list[AttemptFact] = []
         self.late: list[LateAnswer] = []
 
-    def add(self, journey: Journey, now: int) -> None:
-        """A finished journey: sent, refused or unknown; one that never began is to be tried again at once."""
+    def add(self, journey: Journey, retry_at: int) -> None:
+        """A finished journey: sent, refused or unknown; one that the carrier did not take is to be tried again at `retry_at`."""
         message, outcome, reason = journey.message, journey.outcome, journey.reason
         self.message_ids.append(message.message_id)
         reference = journey.answers[0].reference or None if journey.parts == 1 and journey.answers else None
-        if outcome is Outcome.UNREACHABLE:
-            why = "the connection was gone before it was sent"
+        if outcome in {Outcome.UNREACHABLE, Outcome.THROTTLED}:
+            why = "the carrier had no room for it" if journey.turned_away else "the connection was gone before it was sent"
             self.attempts.append(AttemptFact(message.message_id, message.attempt, self._carrier_id, None, outcome, why))
-            self.facts.append(self._fact(message, message.attempt + 1, State.RETRY, None, why, now))
+            self.facts.append(self._fact(message, message.attempt + 1, State.RETRY, None, why, retry_at))
             return
         self.facts.append(self._fact(message, message.attempt, State(outcome), reference, reason, None))
         if journey.parts > 1:
