@@ -79,7 +79,7 @@ class Road:
         await self.connections.close()
 
 
-def add_organization(connection: sa.Connection, name: str, available_milli: int, now: int, **values: Any) -> int:
+def add_organization(connection: sa.Connection, /, name: str, available_milli: int, now: int, **values: Any) -> int:
     organization_id = connection.execute(
         sa.insert(t.organizations)
         .values(
@@ -102,7 +102,7 @@ def add_organization(connection: sa.Connection, name: str, available_milli: int,
     return int(organization_id)
 
 
-def add_carrier(connection: sa.Connection, name: str, url: str, now: int, *, prefix: str = "", price: str = "1.00") -> int:
+def add_carrier(connection: sa.Connection, /, name: str, url: str, now: int, *, prefix: str = "", price: str = "1.00") -> int:
     carrier_id = connection.execute(
         sa.insert(t.carriers)
         .values(name=name, kind="smpp", url=url, password="", state="active", created_at=now)

@@ -1,11 +1,10 @@
 """The whole road, on both databases, over real SMPP: from accept to the last receipt."""
 
 import sqlalchemy as sa
+from tests.flow.rig import Road, numbers, road
 
-from clarion.simulator.settings import SmscSettings
 from clarion.store import Store
 from clarion.store import tables as t
-from tests.flow.rig import Road, numbers, road
 
 MILLI = 100_000
 
@@ -15,7 +14,8 @@ async def test_every_message_ends_delivered_and_charged_once(store: Store) -> No
         accepted = await here.accept(numbers(2_000))
         view = await here.until(accepted, lambda v: v.counts["delivered"] == 2_000)
         assert view.state == "completed"
-        assert view.started_at is not None and view.finished_at is not None
+        assert view.started_at is not None
+        assert view.finished_at is not None
         await assert_money(here, charged=2_000 * MILLI, held=0)
         assert here.smsc.counters.submits == 2_000
 

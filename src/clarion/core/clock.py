@@ -7,7 +7,6 @@ from collections.abc import Coroutine
 from typing import Any, Protocol
 from uuid import UUID
 
-
 MICROS_PER_SECOND = 1_000_000
 
 

@@ -204,7 +204,11 @@ async def _store(runtime: Runtime, body: _Body, recipients: Sequence[str], rejec
 
     def build(reserved: Reserved) -> Built:
         order, ranges = lay_out(carriers[: reserved.paid])
-        return Built(body.records(reserved, order, 0), _chunks(reserved, ranges), _rejects(recipients, body.refusals(reserved, len(recipients)), rejections))
+        return Built(
+            body.records(reserved, order, 0),
+            _chunks(reserved, ranges),
+            _rejects(recipients, body.refusals(reserved, len(recipients)), rejections),
+        )
 
     if len(recipients) <= SLICE:
         reserved = await runtime.store.write(broadcasts.accept_whole, body.draft, totals, terms, build)

@@ -65,6 +65,4 @@ def _note(receipt: Receipt) -> Note:
 
 
 def _text(text: InboundText) -> inbound.Inbound:
-    return inbound.Inbound(
-        text.recipient, text.sender, text.text, text.data_coding, text.raw, text.part, text.parts, text.part_reference
-    )
+    return inbound.Inbound(text.recipient, text.sender, text.text, text.data_coding, text.raw, text.part, text.parts, text.part_reference)

@@ -78,7 +78,9 @@ def give_back(connection: Connection, bind_id: int, fence: int, now: int) -> int
 
     The caller has recorded every outcome that it knows of: what is marked and has no row then is `unknown`.
     """
-    if not rows.one(connection, f"SELECT 1 FROM binds WHERE id = :id AND fence = :fence{rows.for_update(connection)}", id=bind_id, fence=fence):
+    if not rows.one(
+        connection, f"SELECT 1 FROM binds WHERE id = :id AND fence = :fence{rows.for_update(connection)}", id=bind_id, fence=fence
+    ):
         return 0
     return _write_doubt(connection, bind_id, now)
 
@@ -129,14 +131,38 @@ def _write_doubt(connection: Connection, bind_id: int, now: int) -> int:
     First the chunks' rows are locked, so that a mark under the old fence is either seen here or refused.
     """
     rows.all(
-        connection, f"SELECT id FROM chunks WHERE state = 'claimed' AND bind_id = :bind_id ORDER BY id{rows.for_update(connection)}", bind_id=bind_id
+        connection,
+        f"SELECT id FROM chunks WHERE state = 'claimed' AND bind_id = :bind_id ORDER BY id{rows.for_update(connection)}",
+        bind_id=bind_id,
     )
     facts = [
-        Fact(message_id, chunk_id, broadcast_id, organization_id, price, 1, State.UNKNOWN, carrier_id, None, "the process that sent it is gone")
+        Fact(
+            message_id,
+            chunk_id,
+            broadcast_id,
+            organization_id,
+            price,
+            1,
+            State.UNKNOWN,
+            carrier_id,
+            None,
+            "the process that sent it is gone",
+        )
         for message_id, chunk_id, broadcast_id, organization_id, price, carrier_id in rows.all(connection, _DOUBT, bind_id=bind_id)
     ]
     facts += [
-        Fact(message_id, chunk_id, broadcast_id, organization_id, price, attempt, State.UNKNOWN, carrier_id, None, "the process that sent it is gone")
+        Fact(
+            message_id,
+            chunk_id,
+            broadcast_id,
+            organization_id,
+            price,
+            attempt,
+            State.UNKNOWN,
+            carrier_id,
+            None,
+            "the process that sent it is gone",
+        )
         for message_id, chunk_id, broadcast_id, organization_id, price, attempt, carrier_id in rows.all(
             connection, _DOUBT_RETRIES, bind_id=bind_id
         )

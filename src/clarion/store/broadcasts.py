@@ -93,9 +93,7 @@ class Built(NamedTuple):
 
 
 @interactive
-def accept_whole(
-    connection: Connection, draft: Draft, totals: Sequence[int], terms: Terms, build: Callable[[Reserved], Built]
-) -> Reserved:
+def accept_whole(connection: Connection, draft: Draft, totals: Sequence[int], terms: Terms, build: Callable[[Reserved], Built]) -> Reserved:
     """Reserve, store and publish in one transaction. `build` is pure: it may be called again."""
     reserved = reserve(connection, draft, totals, terms)
     built = build(reserved)
@@ -196,7 +194,9 @@ def publish(
 
 def opted_out(connection: Connection, organization_id: int, recipients: Sequence[int]) -> set[int]:
     """Those of the recipients whom this organization must not write to."""
-    if not rows.all(connection, "SELECT 1 FROM suppressions WHERE organization_id = :organization_id LIMIT 1", organization_id=organization_id):
+    if not rows.all(
+        connection, "SELECT 1 FROM suppressions WHERE organization_id = :organization_id LIMIT 1", organization_id=organization_id
+    ):
         return set()
     found = rows.execute(
         connection,
@@ -225,7 +225,8 @@ def drop_abandoned(connection: Connection, before: int, now: int) -> list[int]:
         rows.all(connection, "DELETE FROM messages WHERE id BETWEEN :first_id AND :last_id", first_id=first_id, last_id=last_id)
         rows.all(
             connection,
-            "UPDATE broadcasts SET state = 'cancelled', reason = 'accept_interrupted', last_id = first_id - 1, finished_at = :now WHERE id = :id",
+            "UPDATE broadcasts SET state = 'cancelled', reason = 'accept_interrupted', last_id = first_id - 1, finished_at = :now"
+            " WHERE id = :id",
             now=now,
             id=broadcast_id,
         )

@@ -108,18 +108,14 @@ def take(
     more = sum(c.last_id - c.marked_id for c in candidates) > sum(to_id - from_id for _, from_id, to_id in ranges)
     if not ranges:
         return Taken(retried, more=more)
-    marked = {
-        chunk_id for (chunk_id,) in rows.execute(connection, _MARK, v=(_RANGE, sorted(ranges)), bind_id=bind_id, fence=fence)
-    }
+    marked = {chunk_id for (chunk_id,) in rows.execute(connection, _MARK, v=(_RANGE, sorted(ranges)), bind_id=bind_id, fence=fence)}
     ranges = [part for part in ranges if part[0] in marked]
     last_ids = {candidate.chunk_id: candidate.last_id for candidate in candidates}
     exhausted = any(to_id == last_ids[chunk_id] for chunk_id, _, to_id in ranges)
     return Taken(retried + _read(connection, ranges, candidates, now), exhausted=exhausted, more=more)
 
 
-def _share(
-    candidates: list[_Candidate], room: int, bulk_room: int, in_flight: dict[int, int]
-) -> list[tuple[int, int, int]]:
+def _share(candidates: list[_Candidate], room: int, bulk_room: int, in_flight: dict[int, int]) -> list[tuple[int, int, int]]:
     """Deal room out by lane, then fewest in flight, then age, a turn at a time; returns (chunk id, marked id before, after)."""
     taken: dict[int, int] = {}
     in_flight = dict(in_flight)
@@ -146,9 +142,7 @@ def _share(
     return [(chunk_id, by_id[chunk_id].marked_id, by_id[chunk_id].marked_id + n) for chunk_id, n in taken.items()]
 
 
-def _read(
-    connection: Connection, ranges: Sequence[tuple[int, int, int]], candidates: Sequence[_Candidate], now: int
-) -> list[Marked]:
+def _read(connection: Connection, ranges: Sequence[tuple[int, int, int]], candidates: Sequence[_Candidate], now: int) -> list[Marked]:
     """The messages of the ranges that may go out, in the order of the ranges; the others are settled."""
     lanes = {candidate.chunk_id: (candidate.lane, candidate.broadcast_id) for candidate in candidates}
     broadcasts = _broadcasts(connection, {lanes[chunk_id][1] for chunk_id, _, _ in ranges}, now)
@@ -159,9 +153,7 @@ def _read(
         broadcast_text, expires_at = broadcasts[broadcast_id]
         if opt_out is not None or (expires_at is not None and expires_at <= now):
             state, reason = (State.SUPPRESSED, f"opted_out: {opt_out}") if opt_out is not None else (State.EXPIRED, "validity_over")
-            passed.append(
-                Fact(message_id, chunk_id, broadcast_id, organization_id, price_milli, 1, state, None, None, reason)
-            )
+            passed.append(Fact(message_id, chunk_id, broadcast_id, organization_id, price_milli, 1, state, None, None, reason))
             continue
         going.append(
             Marked(

@@ -23,7 +23,18 @@ def close_unknowns(connection: Connection, now: int) -> int:
         limit=SLICE,
     )
     facts = [
-        Fact(message_id, chunk_id, broadcast_id, organization_id, price_milli, attempt, State.UNDETERMINED, carrier_id, None, "no answer and no receipt")
+        Fact(
+            message_id,
+            chunk_id,
+            broadcast_id,
+            organization_id,
+            price_milli,
+            attempt,
+            State.UNDETERMINED,
+            carrier_id,
+            None,
+            "no answer and no receipt",
+        )
         for message_id, chunk_id, broadcast_id, organization_id, price_milli, attempt, carrier_id in found
     ]
     if facts:
@@ -79,9 +90,7 @@ def reroute(connection: Connection, catalog: Catalog, now: int) -> int:
             state = State.REFUSED if target is None else State.RETRY
             reason = "no_route" if target is None else "the carrier was removed"
             attempt += 1 if state is State.RETRY else 0  # noqa: PLW2901
-            facts.append(
-                Fact(message_id, chunk_id, broadcast_id, organization_id, price_milli, attempt, state, target, None, reason, now)
-            )
+            facts.append(Fact(message_id, chunk_id, broadcast_id, organization_id, price_milli, attempt, state, target, None, reason, now))
         if facts:
             record(connection, facts, now)
         done += len(facts)

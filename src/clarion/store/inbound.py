@@ -37,7 +37,8 @@ def keep(connection: Connection, carrier_id: int, texts: Sequence[Inbound], now:
     """Store inbound texts."""
     rows.execute(
         connection,
-        f"INSERT INTO inbound (carrier_id, {', '.join(_COLUMNS)}, received_at) SELECT :carrier_id, {', '.join(_COLUMNS)}, :now FROM v WHERE true",
+        f"INSERT INTO inbound (carrier_id, {', '.join(_COLUMNS)}, received_at)"
+        f" SELECT :carrier_id, {', '.join(_COLUMNS)}, :now FROM v WHERE true",
         v=(_COLUMNS, texts),
         carrier_id=carrier_id,
         now=now,

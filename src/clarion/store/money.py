@@ -90,9 +90,7 @@ def hold(connection: Connection, organization_id: int, broadcast_id: int, amount
     book(connection, [Entry(organization_id, broadcast_id, "reserve", amount_milli)], now)
 
 
-def draw_holds(
-    connection: Connection, charges: dict[tuple[int, int], int], releases: dict[tuple[int, int], int], now: int
-) -> None:
+def draw_holds(connection: Connection, charges: dict[tuple[int, int], int], releases: dict[tuple[int, int], int], now: int) -> None:
     """Charge and release sums, each by (broadcast id, organization id), out of the broadcasts' holds."""
     keys = sorted({key for sums in (charges, releases) for key, amount in sums.items() if amount})
     if not keys:

@@ -139,4 +139,6 @@ def same_sender(sender: str | None, written: str) -> bool:
 
 
 def _delete(connection: Connection, ids: Sequence[int]) -> None:
-    rows.execute(connection, "DELETE FROM orphans WHERE id IN (SELECT id FROM v)", v=({"id": "bigint"}, [(orphan_id,) for orphan_id in ids]))
+    rows.execute(
+        connection, "DELETE FROM orphans WHERE id IN (SELECT id FROM v)", v=({"id": "bigint"}, [(orphan_id,) for orphan_id in ids])
+    )

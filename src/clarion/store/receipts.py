@@ -74,8 +74,8 @@ def record_receipts(connection: Connection, carrier_id: int, form: str | None, n
     if orphans:
         rows.execute(
             connection,
-            "INSERT INTO orphans (carrier_id, carrier_reference, recipient, sender, state, reason, user_message_reference, raw, received_at)"
-            " SELECT :carrier_id, reference, recipient, sender, state, reason, umr, raw, :now FROM v WHERE true",
+            "INSERT INTO orphans (carrier_id, carrier_reference, recipient, sender, state, reason, user_message_reference, raw,"
+            " received_at) SELECT :carrier_id, reference, recipient, sender, state, reason, umr, raw, :now FROM v WHERE true",
             v=(_NOTE, orphans),
             carrier_id=carrier_id,
             now=now,
@@ -130,7 +130,9 @@ _IN_ATTEMPTS = _SELECT.format(
 def _by_known_form(connection: Connection, carrier_id: int, form: str, notes: Sequence[Note], now: int) -> dict[int, Candidate]:
     """The ordinary case: single-part messages of a carrier whose form is known, each found by its one id."""
     read = FORMS[form]
-    data = [(position, spelling) for position, note in enumerate(notes) if note.reference and (spelling := read(note.reference)) is not None]
+    data = [
+        (position, spelling) for position, note in enumerate(notes) if note.reference and (spelling := read(note.reference)) is not None
+    ]
     found: dict[int, Candidate] = {}
     doubtful: set[int] = set()
     for position, _, *rest in _look_up(connection, _IN_DELIVERIES, carrier_id, data, now):
@@ -213,10 +215,7 @@ def _end_sent(connection: Connection, state: str, ending: Sequence[tuple[Note, C
         " RETURNING deliveries.message_id",
         v=(
             {"id": "bigint", "attempt": "smallint", "reason": "text"},
-            [
-                (candidate.message_id, candidate.attempt, note.reason if state == State.UNDELIVERED else None)
-                for note, candidate in ending
-            ],
+            [(candidate.message_id, candidate.attempt, note.reason if state == State.UNDELIVERED else None) for note, candidate in ending],
         ),
         now=now,
     )

@@ -1,0 +1,1 @@
+"""The one place where concrete classes are chosen and put together."""

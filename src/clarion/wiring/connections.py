@@ -44,7 +44,7 @@ class Connections:
         self._buckets: dict[int, TokenBucket] = {}
         self._receivers: dict[int, Receiver] = {}
         self._unusable: set[int] = set()
-        self._carriers = 0
+        self._carriers: int | None = None
 
     @property
     def held(self) -> list[Connection]:
@@ -52,7 +52,9 @@ class Connections:
         return [working.connection for working in self._working.values()]
 
     def not_ready(self) -> list[str]:
-        """Why no message could be sent: a carrier is configured and none is bound."""
+        """Why no message could be sent: a carrier is configured and none is bound, or none was looked for yet."""
+        if self._carriers is None:
+            return ["the carriers have not been read from the database yet"]
         if not self._carriers or any(connection.bind.state == "bound" for connection in self.held):
             return []
         return [f"none of {self._carriers} carriers is bound; `clarion carriers list` says why"]
@@ -128,7 +130,7 @@ class Connections:
         except CarrierUrlError as error:
             if carrier.id not in self._unusable:
                 self._unusable.add(carrier.id)
-                log.error("carrier.unusable", carrier=carrier.name, error=str(error))
+                log.warning("carrier.unusable", carrier=carrier.name, error=str(error))
             return None
         self._unusable.discard(carrier.id)
         return settings

@@ -167,9 +167,7 @@ async def _simulated(runtime: Runtime, *, wanted: bool) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _background(
-    runtime: Runtime, settings: Settings, connections: Connections, stop: asyncio.Event
-) -> AsyncIterator[list[str]]:
+async def _background(runtime: Runtime, settings: Settings, connections: Connections, stop: asyncio.Event) -> AsyncIterator[list[str]]:
     """The stages beside HTTP. One that fails stops the process: a supervisor starts it again, and the database knows where it was."""
     failed: list[str] = []
 

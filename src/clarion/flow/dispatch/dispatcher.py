@@ -15,7 +15,7 @@ import structlog
 from clarion.broker.interface import PLAN, carrier_topic
 from clarion.carriers.interface import Answer, Bind, Submission
 from clarion.core.rates import TokenBucket
-from clarion.core.states import Outcome, State
+from clarion.core.states import Outcome
 from clarion.core.text import split
 from clarion.flow.dispatch.journey import Ended, Journey
 from clarion.runtime import Runtime

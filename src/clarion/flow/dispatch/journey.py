@@ -87,9 +87,7 @@ class Ended:
             self.parts.append(self._part(answer))
         elif answer.outcome is not Outcome.UNKNOWN:
             state = State.SENT if answer.outcome is Outcome.SENT else State.REFUSED
-            self.late.append(
-                LateAnswer(submission.message_id, submission.attempt, state, answer.reference or None, answer.reason or None)
-            )
+            self.late.append(LateAnswer(submission.message_id, submission.attempt, state, answer.reference or None, answer.reason or None))
 
     def _fact(self, message: Marked, attempt: int, state: State, reference: str | None, reason: str | None, due_at: int | None) -> Fact:
         return Fact(
