@@ -85,8 +85,11 @@ def demo(
     nothing of it reaches anybody.
     """
     from clarion.cli.child_server import ChildServer, require_port
+    from clarion.wiring.opening import database_file
 
     require_port(HOST, port)
+    if database_file(data_dir).exists():
+        asyncio.run(_require_simulator_only(data_dir))
     server = ChildServer(HOST, port, data_dir)
     try:
         with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt):
@@ -110,6 +113,7 @@ async def _run(server: "ChildServer", port: int, data_dir: Path, recipients: int
         typer.echo(f"Clarion starts on {url} with a simulated carrier. Data and log: {data_dir}")
     client = VendorClient(HOST, port, timer)
     await _until_ready(server, client, timer)
+    await _require_simulator_only(data_dir)
     client.key = await _prepare(data_dir, recipients)
     summary = await _send(_Sending(client, timer, recipients, quiet=as_json), data_dir, url)
     if as_json:
@@ -131,20 +135,28 @@ async def _until_ready(server: "ChildServer", client: "VendorClient", timer: "Ti
         await timer.sleep(QUICK_POLL_S)
 
 
-async def _prepare(data_dir: Path, recipients: int) -> str:
-    """Make a key, and put in the wallet what the broadcast will cost; returns the key.
+async def _require_simulator_only(data_dir: Path) -> None:
+    """Raises Failure where another carrier would take the texts: the numbers are made up, and may be somebody's."""
+    from clarion.store import tenants
+    from clarion.store.errors import OlderDatabase
+    from clarion.wiring.opening import open_database
 
-    Raises Failure where another carrier would take the texts: the numbers are made up, and may be somebody's.
-    """
+    # The server migrates an older one; then it is looked at again.
+    with contextlib.suppress(OlderDatabase):
+        async with open_database(data_dir, None) as runtime:
+            real = [carrier.name for carrier in await runtime.store.read(tenants.list_carriers) if carrier.kind != tenants.SIMULATOR]
+            if real:
+                raise Failure(f"{data_dir} has the carrier {real[0]}, to which a demo sends nothing. Name another folder with --data-dir.")
+
+
+async def _prepare(data_dir: Path, recipients: int) -> str:
+    """Make a key, and put in the wallet what the broadcast will cost; returns the key."""
     from clarion.cli.database import organization_named
     from clarion.core.money import parse_amount
     from clarion.store import tenants, wallets
     from clarion.wiring.opening import open_database
 
     async with open_database(data_dir, None) as runtime:
-        real = [carrier.name for carrier in await runtime.store.read(tenants.list_carriers) if carrier.kind != tenants.SIMULATOR]
-        if real:
-            raise Failure(f"{data_dir} has the carrier {real[0]}, to which a demo sends nothing. Name another folder with --data-dir.")
         owner = await organization_named(runtime, "default")
         token = tenants.KEY_PREFIX + runtime.ids.token(tenants.KEY_CHARACTERS)
         now = runtime.clock.now()

@@ -10,7 +10,7 @@ import typer
 from typer.main import get_command
 
 from clarion import __version__
-from clarion.cli import backup, carriers, demo, keys, organizations, serve, wallet
+from clarion.cli import backup, broadcasts, carriers, demo, doctor, keys, messages, organizations, serve, simulator, wallet
 from clarion.cli.failures import explain
 from clarion.cli.options import option
 from clarion.cli.settings_file import load_settings
@@ -34,7 +34,11 @@ app.add_typer(organizations.app, name="organizations")
 app.add_typer(keys.app, name="keys")
 app.add_typer(wallet.app, name="wallet")
 app.add_typer(carriers.app, name="carriers")
+app.add_typer(broadcasts.app, name="broadcasts")
+app.add_typer(messages.app, name="messages")
 app.command("backup", epilog=backup.EPILOG)(backup.backup)
+app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
+app.add_typer(simulator.app, name="simulator")
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -1,0 +1,225 @@
+"""`clarion broadcasts`: what was accepted, and where its messages stand."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+from uuid import UUID
+
+import typer
+
+from clarion.cli.database import organization_named, with_database
+from clarion.cli.failures import Failure
+from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, Json, OrganizationName, option
+from clarion.cli.output import amount, iso, local, money, print_facts, print_json, print_table
+
+if TYPE_CHECKING:
+    from clarion.runtime import Runtime
+    from clarion.store.catalog import Organization
+    from clarion.store.history import Hold, Reason
+    from clarion.store.views import BroadcastView
+
+app = typer.Typer(help="What was accepted, and where its messages stand.")
+
+BroadcastId = Annotated[str, typer.Argument(metavar="ID", help="Of the broadcast (campaign_id), or of one of its messages.")]
+BroadcastIdOrNewest = Annotated[str | None, typer.Argument(metavar="[ID]", help="Of the broadcast; the newest one without it.")]
+Limit = Annotated[int, option("--limit", help="How many.", min=1, max=1000)]
+Before = Annotated[str | None, option("--before", help="Only those older than this one: the next page.", metavar="ID", show_default=False)]
+Interval = Annotated[int, option("--interval-ms", help="Between two looks.", min=100, max=60_000)]
+
+
+@app.command("list", epilog="clarion broadcasts list --organization Acme")
+def show_list(
+    organization: OrganizationName = None,
+    limit: Limit = 20,
+    before: Before = None,
+    data_dir: DataDir = DATA_DIR,
+    database_url: DatabaseUrl = None,
+    as_json: Json = False,
+) -> None:
+    """List broadcasts, the newest first: look here before a request that timed out is sent again."""
+    from clarion.store import catalog, views
+
+    async def work(runtime: "Runtime") -> "tuple[dict[int, Organization], list[BroadcastView]]":
+        read = runtime.store.read
+        owner = None if organization is None else await organization_named(runtime, organization)
+        older = None if before is None else (await find(runtime, before)).id
+        every = {each.id: each for each in await read(catalog.load_organizations)}
+        return every, await read(views.broadcasts, None if owner is None else owner.id, older, limit)
+
+    owners, found = with_database(data_dir, database_url, work)
+    if as_json:
+        print_json({"broadcasts": [fields(view, owners[view.organization_id]) for view in found]})
+        return
+    rows = [
+        (
+            str(view.public_id),
+            owners[view.organization_id].name,
+            local(view.created_at, owners[view.organization_id].zone),
+            view.state,
+            f"{view.recipients:,}",
+            f"{view.counts['delivered']:,}",
+            f"{sum(view.counts[state] for state in FAILED):,}",
+            f"{open_messages(view):,}",
+        )
+        for view in found
+    ]
+    print_table(
+        ["Id", "Organization", "Accepted", "State", ">Messages", ">Delivered", ">Failed", ">Open"], rows, "There is no broadcast yet."
+    )
+    if len(found) == limit:
+        typer.echo(f"Older ones: clarion broadcasts list --before {found[-1].public_id}")
+
+
+@app.command("show", epilog="clarion broadcasts show 018f3a2b-4c5d-7e6f-8a9b-0c1d00000000")
+def show(broadcast_id: BroadcastId, data_dir: DataDir = DATA_DIR, database_url: DatabaseUrl = None, as_json: Json = False) -> None:
+    """Show where a broadcast's messages stand, why some failed, what is open and until when, and its money."""
+    from clarion.store import history
+
+    async def work(runtime: "Runtime") -> "tuple[BroadcastView, Organization, list[Reason], Hold]":
+        view = await find(runtime, broadcast_id)
+        reasons = await runtime.store.read(history.failure_reasons, view)
+        return view, await owner_of(runtime, view), reasons, await runtime.store.read(history.hold_of, view.id)
+
+    view, owner, reasons, hold = with_database(data_dir, database_url, work)
+    if as_json:
+        shown = [{"state": reason.state, "reason": reason.reason, "messages": reason.messages} for reason in reasons]
+        print_json(fields(view, owner) | {"reasons": shown, "money": _money(hold, owner)})
+        return
+    print_facts(
+        [
+            ("Broadcast", str(view.public_id)),
+            ("Organization", owner.name),
+            ("State", f"{view.state}{f' ({view.reason})' if view.reason else ''}"),
+            ("Face", f"{view.face}, lane {view.lane}"),
+            ("Sender", view.sender or "the carrier's"),
+            ("Text", view.text),
+            ("Accepted", local(view.created_at, owner.zone)),
+            ("First marked", local(view.started_at, owner.zone)),
+            ("Completed", local(view.finished_at, owner.zone)),
+            ("Open", open_until(view, owner.zone)),
+            ("Money", f"{_told(hold, owner)}"),
+        ]
+    )
+    rows = [(state, f"{count:,}") for state, count in by_state(view).items() if count]
+    print_table(["State", ">Messages"], [*rows, *([("rejected", f"{view.rejected:,}")] if view.rejected else [])], "It has no messages.")
+    if reasons:
+        print_table(["State", "Why", ">Messages"], [(why.state, why.reason or "not told", f"{why.messages:,}") for why in reasons], "")
+
+
+@app.command("watch", epilog="clarion broadcasts watch\n\nclarion broadcasts watch 018f3a2b-4c5d-7e6f-8a9b-0c1d00000000 --json")
+def watch(
+    broadcast_id: BroadcastIdOrNewest = None,
+    interval_ms: Interval = 500,
+    data_dir: DataDir = DATA_DIR,
+    database_url: DatabaseUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Watch a broadcast until its last message has ended: rate, states, reasons, what is open and until when.
+
+    With --json one object a line, whenever something has changed.
+    """
+    from clarion.cli.watch import follow
+
+    async def work(runtime: "Runtime") -> None:
+        view = await find(runtime, broadcast_id)
+        await follow(runtime, view, await owner_of(runtime, view), interval_ms / 1000, as_json=as_json)
+
+    with_database(data_dir, database_url, work)
+
+
+FAILED = ("undelivered", "refused", "suppressed", "expired", "cancelled", "undetermined")
+ENDED = ("delivered", *FAILED)
+
+
+async def find(runtime: "Runtime", text: str | None) -> "BroadcastView":
+    """The broadcast of this id, or the newest one. Raises Failure."""
+    from clarion.core.public_id import parse
+    from clarion.store import views
+
+    if text is None:
+        newest = await runtime.store.read(views.broadcasts, None, None, 1)
+        if not newest:
+            raise Failure("There is no broadcast yet.")
+        return newest[0]
+    parsed = parse(text.strip())
+    if parsed is None:
+        raise Failure(f"{text!r} is no id: it looks like 018f3a2b-4c5d-7e6f-8a9b-0c1d00000000.", 2)
+    found = await runtime.store.read(views.broadcast, None, parsed[0])
+    if found is None:
+        raise Failure(f"There is no broadcast {parsed[0]}; `clarion broadcasts list` shows the newest.")
+    return found
+
+
+async def owner_of(runtime: "Runtime", view: "BroadcastView") -> "Organization":
+    """Whose broadcast it is."""
+    from clarion.store import catalog
+
+    every = await runtime.store.read(catalog.load_organizations)
+    return next(organization for organization in every if organization.id == view.organization_id)
+
+
+def by_state(view: "BroadcastView") -> dict[str, int]:
+    """Messages by state, in the order of their way; together they are all of them."""
+    order = ("waiting", "retry", "marked", "unknown", "sent", *ENDED)
+    counts = {state: view.counts.get(state, 0) for state in order}
+    # A first attempt on its way has no row: it counts as marked.
+    counts["marked"] += view.on_the_way
+    return counts
+
+
+def open_messages(view: "BroadcastView") -> int:
+    """Messages whose end is not known yet."""
+    return view.recipients - sum(view.counts[state] for state in ENDED)
+
+
+def open_until(view: "BroadcastView", zone: str) -> str | None:
+    """What is open and until when, in words; None if nothing is."""
+    counts = by_state(view)
+    unsent = counts["waiting"] + counts["retry"]
+    expires = f", expire {local(view.expires_at, zone)}" if view.expires_at is not None else ""
+    parts = [
+        f"{unsent:,} to be sent{expires}" if unsent else "",
+        f"{counts['marked']:,} on the way" if counts["marked"] else "",
+        f"{counts['unknown']:,} unknown, until a receipt comes or their carrier's time is over" if counts["unknown"] else "",
+        f"{counts['sent']:,} sent, their receipts may come at any time" if counts["sent"] else "",
+    ]
+    return "; ".join(part for part in parts if part) or None
+
+
+def fields(view: "BroadcastView", owner: "Organization") -> dict[str, Any]:
+    """A broadcast for programs."""
+    return {
+        "id": str(view.public_id),
+        "organization": owner.name,
+        "face": view.face,
+        "lane": view.lane,
+        "state": view.state,
+        "reason": view.reason,
+        "sender": view.sender,
+        "text": view.text,
+        "messages": view.recipients,
+        "rejected": view.rejected,
+        "states": by_state(view),
+        "open": open_messages(view),
+        "created_at": iso(view.created_at),
+        "started_at": iso(view.started_at),
+        "finished_at": iso(view.finished_at),
+        "expires_at": iso(view.expires_at),
+    }
+
+
+def message_id(broadcast: UUID, offset: int) -> str:
+    """The public id of a message."""
+    from clarion.core.public_id import message_ids
+
+    return f"{message_ids(broadcast)}{offset:08x}"
+
+
+def _money(hold: "Hold", owner: "Organization") -> dict[str, str]:
+    held = hold.reserved_milli - hold.charged_milli - hold.released_milli
+    amounts = {"reserved": hold.reserved_milli, "charged": hold.charged_milli, "released": hold.released_milli, "held": held}
+    return {"currency": owner.currency} | {name: amount(milli, owner.currency) for name, milli in amounts.items()}
+
+
+def _told(hold: "Hold", owner: "Organization") -> str:
+    held = hold.reserved_milli - hold.charged_milli - hold.released_milli
+    shown = [money(milli, owner.currency) for milli in (hold.reserved_milli, hold.charged_milli, hold.released_milli, held)]
+    return f"{shown[0]} reserved: {shown[1]} charged, {shown[2]} released, {shown[3]} held"
