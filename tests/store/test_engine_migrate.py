@@ -23,12 +23,15 @@ from clarion.store.errors import NewerDatabase, OlderDatabase, Unavailable
 
 Outside = Callable[[str], list[tuple[Any, ...]]]
 
+HEAD = "0002"
+"""The newest revision of the program."""
+
 SECOND = """
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "9999"
+down_revision = "{head}"
 
 
 def upgrade() -> None:
@@ -44,7 +47,7 @@ def later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], No
     def make(last: str = "") -> None:
         folder = tmp_path / "later"
         shutil.copytree(migrate.SCRIPTS, folder)
-        (folder / "versions" / "0002_later.py").write_text(SECOND.format(last=last))
+        (folder / "versions" / "9999_later.py").write_text(SECOND.format(last=last, head=HEAD))
         monkeypatch.setattr(migrate, "SCRIPTS", folder)
 
     return make
@@ -97,8 +100,8 @@ async def test_a_migrated_database_has_its_first_rows(store: Store) -> None:
 
 async def test_a_second_migration_changes_nothing(database_url: str) -> None:
     report = await migrate.migrate(database_url)
-    assert report == migrate.MigrationReport("0001", "0001", None)
-    assert await migrate.current_revision(database_url) == "0001"
+    assert report == migrate.MigrationReport(HEAD, HEAD, None)
+    assert await migrate.current_revision(database_url) == HEAD
     await migrate.check(database_url)
 
 
@@ -106,29 +109,29 @@ async def test_an_absent_file_is_made_for_its_owner_alone(tmp_path: Path) -> Non
     url = f"sqlite:///{tmp_path}/100%/clarion.db"
     (tmp_path / "100%").mkdir()
     assert await migrate.current_revision(url) is None
-    assert await migrate.migrate(url) == migrate.MigrationReport(None, "0001", None)
+    assert await migrate.migrate(url) == migrate.MigrationReport(None, HEAD, None)
     assert stat.S_IMODE((tmp_path / "100%" / "clarion.db").stat().st_mode) == 0o600
 
 
 async def test_a_newer_database_is_refused_with_both_versions(database_url: str, outside: Outside) -> None:
     outside("UPDATE alembic_version SET version_num = '0042'")
     for refuses in (migrate.migrate, migrate.check):
-        with pytest.raises(NewerDatabase, match=r"0042.*0001"):
+        with pytest.raises(NewerDatabase, match=r"0042.*0002"):
             await refuses(database_url)
 
 
 async def test_an_older_database_is_migrated_by_a_server_only(database_url: str, later: Callable[[str], None], outside: Outside) -> None:
     outside("INSERT INTO sequences (name, value) VALUES ('kept', 7)")
     later("")
-    with pytest.raises(OlderDatabase, match=r"0001.*0002"):
+    with pytest.raises(OlderDatabase, match=f"{HEAD}.*9999"):
         await migrate.check(database_url)
     report = await migrate.migrate(database_url)
-    assert (report.found, report.reached) == ("0001", "0002")
+    assert (report.found, report.reached) == (HEAD, "9999")
     assert outside("SELECT value FROM sequences WHERE name = 'kept'") == [(7,)]
     if database_url.startswith("sqlite"):
         assert report.backup is not None
         with closing(sqlite3.connect(report.backup)) as copy:
-            assert copy.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
+            assert copy.execute("SELECT version_num FROM alembic_version").fetchall() == [(HEAD,)]
             assert copy.execute("SELECT value FROM sequences WHERE name = 'kept'").fetchall() == [(7,)]
     else:
         assert report.backup is None
@@ -140,7 +143,7 @@ async def test_a_migration_that_fails_leaves_everything_as_it_was(
     later('op.execute("INSERT INTO nothing VALUES (1)")')
     with pytest.raises(sa.exc.DBAPIError, match="nothing"):
         await migrate.migrate(database_url)
-    assert outside("SELECT version_num FROM alembic_version") == [("0001",)]
+    assert outside("SELECT version_num FROM alembic_version") == [(HEAD,)]
     with pytest.raises(Exception, match="extra"):
         outside("SELECT extra FROM inbound")
 
@@ -149,7 +152,7 @@ async def test_rows_that_would_refer_to_nothing_undo_a_migration(sqlite_url: str
     later("op.execute(\"INSERT INTO routes (prefix, carrier_id) VALUES ('1', 4711)\")")
     with pytest.raises(sqlite3.IntegrityError, match="1 rows that refer to nothing"):
         await migrate.migrate(sqlite_url)
-    assert await migrate.current_revision(sqlite_url) == "0001"
+    assert await migrate.current_revision(sqlite_url) == HEAD
 
 
 async def test_processes_that_start_together_migrate_once(empty_postgres_url: str) -> None:
@@ -161,7 +164,7 @@ async def test_processes_that_start_together_migrate_once(empty_postgres_url: st
     ]
     results = [await process.communicate() for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0], results
-    assert sorted(out.decode().strip() for out, _ in results) == ["0001", "0001", "None"]
+    assert sorted(out.decode().strip() for out, _ in results) == [HEAD, HEAD, "None"]
 
 
 async def test_a_server_that_is_not_there_is_unavailable() -> None:

@@ -5,7 +5,7 @@ transactions: reserve, messages, publish. A broadcast of one slice takes one tra
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import NamedTuple
@@ -14,6 +14,7 @@ from uuid import UUID
 from clarion.broker.interface import PLAN, carrier_topic
 from clarion.core.layout import Range, lay_out
 from clarion.core.phone import parse_many
+from clarion.core.template import MissingVariable, Template
 from clarion.core.text import measure
 from clarion.runtime import Runtime
 from clarion.store import broadcasts
@@ -35,7 +36,11 @@ VALIDITY_MICROS = 72 * 3600 * 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A request to send. `partial`: a wallet that cannot pay for all pays for the first ones, else nothing is accepted (`Shortfall`)."""
+    """A request to send. `partial`: a wallet that cannot pay for all pays for the first ones, else nothing is accepted (`Shortfall`).
+
+    `variables` are the values of the text's `{name}` places, parallel to the recipients; without them the text is sent as it stands.
+    `not_before` is when a scheduled broadcast begins, `campaign_id` the campaign that it belongs to.
+    """
 
     organization: Organization
     face: str
@@ -44,17 +49,22 @@ class Order:
     sender: str | None
     recipients: Sequence[str]
     partial: bool
+    variables: Sequence[Mapping[str, object]] | None = None
+    not_before: int | None = None
+    campaign_id: int | None = None
 
 
 class Rejection(NamedTuple):
-    """Why a recipient gets no message: invalid_number, opted_out, no_route, too_long, insufficient_balance or skipped.
+    """Why a recipient gets no message: invalid_number, opted_out, no_route, missing_variable, too_long, insufficient_balance or skipped.
 
-    The amounts belong to insufficient_balance: the price of this message, and what the wallet held at that point.
+    The amounts belong to insufficient_balance: the price of this message, and what the wallet held at that point; `variable` is what
+    the recipient has no value for.
     """
 
     reason: str
     required_milli: int = 0
     available_milli: int = 0
+    variable: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,86 +84,129 @@ class Accepted:
     rejections: dict[int, Rejection] = field(default_factory=dict)
 
 
-class _Priced(NamedTuple):
-    """The recipients that may be sent to, by their index in `Accepted.recipients`, with carrier and price."""
+class _Unique(NamedTuple):
+    """Recipients without duplicates: as first spelled, their numbers (0: none), and where they stood in the order."""
+
+    recipients: list[str]
+    numbers: list[int]
+    positions: list[int]
+
+
+class _Rendered(NamedTuple):
+    """A text for one recipient. `text` None: the broadcast's own."""
+
+    text: str | None
+    encoding: str
+    segments: int
+
+
+class _Outgoing(NamedTuple):
+    """What may be sent, as parallel lists: the index in `Accepted.recipients`, carrier, price, text."""
 
     indexes: list[int]
     carriers: list[int]
     prices: list[int]
+    texts: list[_Rendered]
 
 
 async def accept(runtime: Runtime, catalog: Catalog, order: Order) -> Accepted:
     """Accept an order durably. Raises `broadcasts.Shortfall` for one that must be paid whole, and the store's `Unavailable`."""
     now = runtime.clock.now()
-    recipients, numbers = await _unique(runtime, order)
-    encoding, segments, _ = measure(order.text)
-    rejections = {index: Rejection("invalid_number") for index, number in enumerate(numbers) if not number}
-    priced = await _price(runtime, catalog, order, numbers, segments, rejections)
+    unique = await _unique(runtime, order)
+    rejections = {index: Rejection("invalid_number") for index, number in enumerate(unique.numbers) if not number}
+    outgoing = await _prepare(runtime, catalog, order, unique, rejections)
     draft = Draft(
         public_id=runtime.ids.broadcast(now),
         organization_id=order.organization.id,
+        campaign_id=order.campaign_id,
         face=order.face,
         lane=order.lane,
         sender=order.sender,
         text=order.text,
-        expires_at=now + VALIDITY_MICROS,
+        not_before=order.not_before,
+        expires_at=(order.not_before or now) + VALIDITY_MICROS,
         now=now,
     )
-    body = _Body(order, draft, numbers, priced, encoding, segments)
-    offsets = await _store(runtime, body, recipients, rejections)
-    for topic in {carrier_topic(carrier) if order.lane < 2 else PLAN for carrier in priced.carriers}:
+    offsets = await _store(runtime, _Body(order, draft, unique.numbers, outgoing), unique.recipients, rejections)
+    for topic in {carrier_topic(carrier) if order.lane < 2 else PLAN for carrier in outgoing.carriers}:
         runtime.broker.ring(topic)
     return Accepted(
         broadcast_id=draft.public_id,
         sender=order.sender,
-        simulated=any(catalog.simulated(carrier) for carrier in set(priced.carriers)),
+        simulated=any(catalog.simulated(carrier) for carrier in set(outgoing.carriers)),
         created_at=now,
-        recipients=recipients,
-        numbers=numbers,
+        recipients=unique.recipients,
+        numbers=unique.numbers,
         offsets=offsets,
         rejections=rejections,
     )
 
 
-async def _unique(runtime: Runtime, order: Order) -> tuple[list[str], list[int]]:
-    """Recipients without duplicates, in whatever spelling, and their numbers; what is no number is a duplicate if its text is equal."""
-    recipients: list[str] = []
-    numbers: list[int] = []
+async def _unique(runtime: Runtime, order: Order) -> _Unique:
+    """In whatever spelling; what is no number is a duplicate if its text is equal."""
+    unique = _Unique([], [], [])
     seen: set[int | str] = set()
     for start in range(0, len(order.recipients), SLICE):
         texts = order.recipients[start : start + SLICE]
-        for text, number in zip(texts, parse_many(texts, order.organization.region), strict=True):
+        for position, (text, number) in enumerate(zip(texts, parse_many(texts, order.organization.region), strict=True), start):
             known = number or text
             if known not in seen:
                 seen.add(known)
-                recipients.append(text)
-                numbers.append(number or 0)
+                unique.recipients.append(text)
+                unique.numbers.append(number or 0)
+                unique.positions.append(position)
         await runtime.timer.sleep(0)
-    return recipients, numbers
+    return unique
 
 
-async def _price(
-    runtime: Runtime, catalog: Catalog, order: Order, numbers: Sequence[int], segments: int, rejections: dict[int, Rejection]
-) -> _Priced:
-    opted_out = await runtime.store.read(broadcasts.opted_out, order.organization.id, [number for number in numbers if number])
-    priced = _Priced([], [], [])
-    for index, number in enumerate(numbers):
+async def _prepare(
+    runtime: Runtime, catalog: Catalog, order: Order, unique: _Unique, rejections: dict[int, Rejection]
+) -> _Outgoing:
+    """Text, route and price of every recipient that may be sent to; the others get their rejection."""
+    opted_out = await runtime.store.read(broadcasts.opted_out, order.organization.id, [number for number in unique.numbers if number])
+    render = _renderer(order)
+    outgoing = _Outgoing([], [], [], [])
+    for index, number in enumerate(unique.numbers):
         if index % SLICE == SLICE - 1:
             await runtime.timer.sleep(0)
         if not number:
             continue
-        quote = catalog.quote(number, order.organization)
         if number in opted_out:
             rejections[index] = Rejection("opted_out")
-        elif segments > SEGMENTS_MAX:
-            rejections[index] = Rejection("too_long")
-        elif quote is None:
+            continue
+        quote = catalog.quote(number, order.organization)
+        if quote is None:
             rejections[index] = Rejection("no_route")
-        else:
-            priced.indexes.append(index)
-            priced.carriers.append(quote.carrier_id)
-            priced.prices.append(quote.price_milli * segments)
-    return priced
+            continue
+        try:
+            rendered = render(unique.positions[index])
+        except MissingVariable as missing:
+            rejections[index] = Rejection("missing_variable", variable=missing.name)
+            continue
+        if rendered.segments > SEGMENTS_MAX:
+            rejections[index] = Rejection("too_long")
+            continue
+        outgoing.indexes.append(index)
+        outgoing.carriers.append(quote.carrier_id)
+        outgoing.prices.append(quote.price_milli * rendered.segments)
+        outgoing.texts.append(rendered)
+    return outgoing
+
+
+def _renderer(order: Order) -> Callable[[int], _Rendered]:
+    """The text for a position of the order: measured once where it is the same for all."""
+    if order.variables is None:
+        size = measure(order.text)
+        same = _Rendered(None, size.encoding, size.segments)
+        return lambda _position: same
+    template, variables = Template(order.text), order.variables
+
+    def render(position: int) -> _Rendered:
+        text = template.render(variables[position])
+        size = measure(text)
+        return _Rendered(text, size.encoding, size.segments)
+
+    return render
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,43 +216,31 @@ class _Body:
     order: Order
     draft: Draft
     numbers: Sequence[int]
-    priced: _Priced
-    encoding: str
-    segments: int
+    outgoing: _Outgoing
 
     def records(self, reserved: Reserved, places: Sequence[int], start: int) -> list[tuple[object, ...]]:
         """Rows of `broadcasts.MESSAGE_COLUMNS` for `places`, which are the messages from offset `start` on."""
         broadcast_id, first_id = reserved.broadcast_id, reserved.first_id + start
         organization_id, sender = self.order.organization.id, self.order.sender
-        numbers, indexes, prices = self.numbers, self.priced.indexes, self.priced.prices
+        numbers, (indexes, _, prices, texts) = self.numbers, self.outgoing
         return [
-            (
-                first_id + k,
-                broadcast_id,
-                organization_id,
-                numbers[indexes[place]],
-                sender,
-                None,
-                self.encoding,
-                self.segments,
-                prices[place],
-            )
+            (first_id + k, broadcast_id, organization_id, numbers[indexes[place]], sender, *texts[place], prices[place])
             for k, place in enumerate(places)
         ]
 
     def refusals(self, reserved: Reserved, count: int) -> dict[int, Rejection]:
         """The first recipient that cannot be paid is told the amounts, every later one of the request is skipped, whatever else it is."""
-        if reserved.paid == len(self.priced.indexes):
+        if reserved.paid == len(self.outgoing.indexes):
             return {}
-        stop = self.priced.indexes[reserved.paid]
+        stop = self.outgoing.indexes[reserved.paid]
         refused = {index: Rejection("skipped") for index in range(stop + 1, count)}
-        return refused | {stop: Rejection("insufficient_balance", self.priced.prices[reserved.paid], reserved.available_milli)}
+        return refused | {stop: Rejection("insufficient_balance", self.outgoing.prices[reserved.paid], reserved.available_milli)}
 
 
 async def _store(runtime: Runtime, body: _Body, recipients: Sequence[str], rejections: dict[int, Rejection]) -> list[int]:
     """The three transactions; adds to the rejections what could not be paid, and returns the offsets, parallel to the recipients."""
-    organization, carriers = body.order.organization, body.priced.carriers
-    totals = list(accumulate(body.priced.prices))
+    organization, carriers = body.order.organization, body.outgoing.carriers
+    totals = list(accumulate(body.outgoing.prices))
     terms = Terms(body.order.partial, None if organization.billing == "none" else organization.limit_milli)
 
     def build(reserved: Reserved) -> Built:
@@ -221,13 +262,13 @@ async def _store(runtime: Runtime, body: _Body, recipients: Sequence[str], rejec
     rejections.update(body.refusals(reserved, len(recipients)))
     offsets = [0] * len(recipients)
     for offset, place in enumerate(lay_out(carriers[: reserved.paid])[0], 1):
-        offsets[body.priced.indexes[place]] = offset
+        offsets[body.outgoing.indexes[place]] = offset
     return offsets
 
 
 async def _add_slices(runtime: Runtime, body: _Body, reserved: Reserved) -> None:
     """Hand the slices over without waiting for each other's commit: the store groups them."""
-    order, _ = lay_out(body.priced.carriers[: reserved.paid])
+    order, _ = lay_out(body.outgoing.carriers[: reserved.paid])
     writes = []
     for start in range(0, len(order), SLICE):
         records = body.records(reserved, order[start : start + SLICE], start)

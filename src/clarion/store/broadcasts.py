@@ -29,10 +29,12 @@ class Draft(NamedTuple):
 
     public_id: UUID
     organization_id: int
+    campaign_id: int | None
     face: str
     lane: int
     sender: str | None
     text: str
+    not_before: int | None
     expires_at: int | None
     now: int
 
@@ -124,6 +126,7 @@ def reserve(connection: Connection, draft: Draft, totals: Sequence[int], terms: 
         .values(
             public_id=draft.public_id,
             organization_id=draft.organization_id,
+            campaign_id=draft.campaign_id,
             face=draft.face,
             lane=draft.lane,
             state="accepting",
@@ -131,6 +134,7 @@ def reserve(connection: Connection, draft: Draft, totals: Sequence[int], terms: 
             text=draft.text,
             first_id=first_id,
             last_id=int(last),
+            not_before=draft.not_before,
             expires_at=draft.expires_at,
             created_at=draft.now,
             touched_at=draft.now,
@@ -158,19 +162,19 @@ def publish(
 ) -> None:
     """Put an accepted broadcast on the road. `rejects` are (position, recipient as sent, reason).
 
-    Chunks of lanes 0 and 1 are ready at once: they are small, and there is nothing for the planner to share out.
+    Chunks of lanes 0 and 1 that are not scheduled are ready at once: they are small, and there is nothing for the planner to share out.
     """
-    state = "ready" if draft.lane < 2 else "waiting"
+    state = "ready" if draft.lane < 2 and draft.not_before is None else "waiting"
     if chunks:
         rows.execute(
             connection,
             "INSERT INTO chunks (id, broadcast_id, organization_id, carrier_id, lane, marked_id, last_id, opens_at, state)"
-            " SELECT id, :broadcast_id, :organization_id, carrier_id, :lane, id - 1, last_id, :now, :state FROM v WHERE true",
+            " SELECT id, :broadcast_id, :organization_id, carrier_id, :lane, id - 1, last_id, :opens_at, :state FROM v WHERE true",
             v=({"id": "bigint", "last_id": "bigint", "carrier_id": "bigint"}, [tuple(chunk) for chunk in chunks]),
             broadcast_id=broadcast_id,
             organization_id=draft.organization_id,
             lane=draft.lane,
-            now=draft.now,
+            opens_at=draft.now if draft.not_before is None else draft.not_before,
             state=state,
         )
     if rejects:

@@ -57,6 +57,10 @@ organizations = sa.Table(
     sa.Column("default_sender", sa.Text),
     sa.Column("refunds_failed", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("registered_senders", sa.Boolean, nullable=False, server_default=sa.false()),  # only those in `senders` may be named
+    sa.Column("rate_limited", sa.Boolean, nullable=False, server_default=sa.true()),
+    sa.Column("parent_id", sa.BigInteger),  # whose keys act for it too (Teli's POST /v1/organizations)
+    sa.Column("contact_email", sa.Text),
 )
 
 wallets = sa.Table(
@@ -80,6 +84,81 @@ keys = sa.Table(
     sa.Column("created_at", sa.BigInteger, nullable=False),
     sa.Column("expires_at", sa.BigInteger),
     sa.Column("revoked_at", sa.BigInteger),
+    sa.Column("networks", sa.Text),  # separated by blanks; null: from everywhere
+)
+
+senders = sa.Table(
+    "senders",
+    metadata,
+    _id(),
+    sa.Column("organization_id", BigId, sa.ForeignKey("organizations.id"), nullable=False),
+    sa.Column("sender", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False, server_default="transactional"),  # promotional | transactional
+    sa.Column("network", sa.Text),  # null: every network
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.UniqueConstraint("organization_id", "sender"),
+)
+
+keywords = sa.Table(
+    "keywords",
+    metadata,
+    sa.Column("organization_id", BigId, sa.ForeignKey("organizations.id"), primary_key=True, autoincrement=False),
+    sa.Column("keyword", sa.Text, primary_key=True),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+)
+
+templates = sa.Table(
+    "templates",
+    metadata,
+    _id(),
+    sa.Column("organization_id", BigId, sa.ForeignKey("organizations.id"), nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),  # draft approved rejected
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.UniqueConstraint("organization_id", "name", "version"),
+    comment="A version is never changed: another one is added. The newest approved one is sent.",
+)
+
+request_counts = sa.Table(
+    "request_counts",
+    metadata,
+    sa.Column("organization_id", BigId, primary_key=True, autoincrement=False),
+    sa.Column("counter", sa.Text, primary_key=True),
+    sa.Column("span", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("requests", sa.Integer, nullable=False),
+    comment="Requests by organization, counter and span, where several processes answer HTTP.",
+)
+
+campaigns = sa.Table(
+    "campaigns",
+    metadata,
+    _id(),
+    sa.Column("organization_id", BigId, sa.ForeignKey("organizations.id"), nullable=False),
+    sa.Column("face", sa.Text, nullable=False),
+    sa.Column("external_id", sa.Text, nullable=False),  # the client's own
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),  # active paused completed ended
+    sa.Column("sender", sa.Text),
+    sa.Column("agent_id", sa.Text),
+    sa.Column("details", sa.Text, nullable=False, server_default="{}"),  # what else the client gave, as JSON
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.UniqueConstraint("organization_id", "face", "external_id"),
+)
+
+contacts = sa.Table(
+    "contacts",
+    metadata,
+    _id(),
+    sa.Column("organization_id", BigId, sa.ForeignKey("organizations.id"), nullable=False),
+    sa.Column("campaign_id", BigId, sa.ForeignKey("campaigns.id")),
+    sa.Column("list_id", sa.Text),
+    sa.Column("recipient", sa.BigInteger, nullable=False),  # E.164 digits
+    sa.Column("fields", sa.Text, nullable=False, server_default="{}"),  # JSON
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.UniqueConstraint("campaign_id", "recipient"),
+    sa.Index("ix_contacts_organization_id_recipient", "organization_id", "recipient"),
 )
 
 carriers = sa.Table(
