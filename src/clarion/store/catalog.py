@@ -5,6 +5,7 @@ running server.
 """
 
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import NamedTuple
 from uuid import UUID
 
@@ -18,7 +19,10 @@ from clarion.store import tables
 
 @dataclass(frozen=True, slots=True)
 class Organization:
-    """A tenant. `limit_milli` is how far its wallet may go below 0; `billing` is prepaid, postpaid or none."""
+    """A tenant. `limit_milli` is how far its wallet may go below 0; `billing` is prepaid, postpaid or none.
+
+    `registered_senders`: only those in `senders` may be named. `parent_id` is the organization whose keys act for it too.
+    """
 
     id: int
     public_id: UUID
@@ -29,11 +33,16 @@ class Organization:
     region: str
     zone: str
     default_sender: str | None
+    refunds_failed: bool = False
+    registered_senders: bool = False
+    rate_limited: bool = True
+    parent_id: int | None = None
+    contact_email: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """An API key. `scopes` None: all of them; `face` None: every face."""
+    """An API key. `scopes` None: all of them; `face` None: every face; `networks` None: from everywhere."""
 
     id: int
     organization: Organization
@@ -42,6 +51,7 @@ class Key:
     face: str | None
     expires_at: int | None
     revoked_at: int | None
+    networks: tuple[IPv4Network | IPv6Network, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +175,11 @@ _ORGANIZATION = (
     tables.organizations.c.region,
     tables.organizations.c.zone,
     tables.organizations.c.default_sender,
+    tables.organizations.c.refunds_failed,
+    tables.organizations.c.registered_senders,
+    tables.organizations.c.rate_limited,
+    tables.organizations.c.parent_id,
+    tables.organizations.c.contact_email,
 )
 
 
@@ -184,13 +199,13 @@ def load_key(connection: Connection, digest: bytes) -> Key | None:
     """The key with this SHA-256, revoked and expired ones too: its user is told which of both it is."""
     k = tables.keys.c
     row = connection.execute(
-        sa.select(k.id, k.name, k.scopes, k.face, k.expires_at, k.revoked_at, *_ORGANIZATION)
+        sa.select(k.id, k.name, k.scopes, k.face, k.expires_at, k.revoked_at, k.networks, *_ORGANIZATION)
         .join_from(tables.keys, tables.organizations)
         .where(k.digest == digest)
     ).first()
     if row is None:
         return None
-    key_id, name, scopes, face, expires_at, revoked_at, *organization = row
+    key_id, name, scopes, face, expires_at, revoked_at, networks, *organization = row
     return Key(
         id=key_id,
         organization=Organization(*organization),
@@ -199,4 +214,5 @@ def load_key(connection: Connection, digest: bytes) -> Key | None:
         face=face,
         expires_at=expires_at,
         revoked_at=revoked_at,
+        networks=None if networks is None else tuple(ip_network(network) for network in networks.split()),
     )
