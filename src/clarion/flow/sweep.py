@@ -4,7 +4,7 @@ import structlog
 
 from clarion.flow.settings import Settings
 from clarion.runtime import Runtime
-from clarion.store import broadcasts, housekeeping, orphans
+from clarion.store import broadcasts, control, housekeeping, orphans
 from clarion.store.errors import Unavailable
 from clarion.store.interface import P, Transaction
 
@@ -45,6 +45,7 @@ class Sweeper:
         write = self._runtime.store.write
         for broadcast_id in await write(broadcasts.drop_abandoned, now - ABANDONED_MICROS, now):
             log.warning("broadcast.abandoned", broadcast=broadcast_id)
+        await self._slices("messages.cancelled", control.cancel_slice, now)
         await self._slices("unknown.closed", housekeeping.close_unknowns, now)
         await self._slices("messages.expired", housekeeping.expire, now)
         await self._slices("messages.rerouted", housekeeping.reroute, await self._settings.catalog(), now)

@@ -253,8 +253,8 @@ def open_due(connection: Connection, now: int) -> set[int]:
         group = {"organization_id": organization_id, "carrier_id": carrier_id, "lane": lane}
         ready = rows.all(
             connection,
-            "SELECT count(*) FROM chunks WHERE state = 'ready' AND carrier_id = :carrier_id AND lane = :lane"
-            " AND organization_id = :organization_id",
+            "SELECT count(*) FROM chunks c JOIN broadcasts b ON b.id = c.broadcast_id WHERE c.state = 'ready' AND b.state = 'accepted'"
+            " AND c.carrier_id = :carrier_id AND c.lane = :lane AND c.organization_id = :organization_id",
             **group,
         )[0][0]
         if ready >= READY_CHUNKS_MAX:
@@ -297,27 +297,30 @@ def _waiting_groups(connection: Connection) -> list[tuple[int, int, int]]:
 def pass_over(connection: Connection, chunk_id: int, state: str, reason: str, limit: int, now: int) -> int:
     """Settle up to `limit` of a chunk's unmarked messages as `state` without sending them; returns how many.
 
-    Only for chunks that no bind holds. The chunk's row is locked by the update, so no mark can pass at the same time.
+    Also for a chunk that a bind holds: its row is locked here, and a mark that has read another `marked_id` marks nothing.
     """
     found = rows.all(
         connection,
-        "UPDATE chunks SET marked_id = CASE WHEN last_id - marked_id > :limit THEN marked_id + :limit ELSE last_id END,"
-        " state = CASE WHEN last_id - marked_id > :limit THEN state ELSE 'claimed' END"
-        " WHERE id = :chunk_id AND state IN ('waiting', 'ready') RETURNING marked_id",
+        "SELECT marked_id, last_id FROM chunks WHERE id = :chunk_id AND state IN ('waiting', 'ready', 'claimed')"
+        f" AND marked_id < last_id{rows.for_update(connection)}",
         chunk_id=chunk_id,
-        limit=limit,
     )
     if not found:
         return 0
-    last = found[0][0]
+    marked_id, last_id = found[0]
+    to_id = min(marked_id + limit, last_id)
+    rows.all(
+        connection,
+        "UPDATE chunks SET marked_id = :to_id, state = CASE WHEN :to_id = last_id THEN 'claimed' ELSE state END WHERE id = :chunk_id",
+        to_id=to_id,
+        chunk_id=chunk_id,
+    )
     messages = rows.all(
         connection,
-        "SELECT m.id, m.broadcast_id, m.organization_id, m.price_milli FROM messages m"
-        " LEFT JOIN deliveries d ON d.message_id = m.id WHERE m.id BETWEEN :first AND :last AND m.id > :last - :limit"
-        " AND d.message_id IS NULL",
-        first=chunk_id,
-        last=last,
-        limit=limit,
+        "SELECT m.id, m.broadcast_id, m.organization_id, m.price_milli FROM messages m LEFT JOIN deliveries d ON d.message_id = m.id"
+        " WHERE m.id > :marked_id AND m.id <= :to_id AND d.message_id IS NULL",
+        marked_id=marked_id,
+        to_id=to_id,
     )
     facts = [
         Fact(message_id, chunk_id, broadcast_id, organization_id, price_milli, 1, state, None, None, reason)

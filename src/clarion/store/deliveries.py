@@ -247,7 +247,8 @@ def _end_chunks(connection: Connection, ended: Sequence[tuple[int, int]], now: i
     rows.execute(
         connection,
         "UPDATE broadcasts SET open_chunks = open_chunks - v.n,"
-        " state = CASE WHEN open_chunks = v.n AND state IN ('accepted', 'paused') THEN 'completed' ELSE state END,"
+        " state = CASE WHEN open_chunks > v.n THEN state WHEN state = 'cancelling' THEN 'cancelled'"
+        " WHEN state IN ('accepted', 'paused') THEN 'completed' ELSE state END,"
         " finished_at = CASE WHEN open_chunks = v.n AND finished_at IS NULL THEN :now ELSE finished_at END"
         " FROM v WHERE broadcasts.id = v.id",
         v=({"id": "bigint", "n": "int"}, sorted(per_broadcast.items())),

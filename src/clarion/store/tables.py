@@ -236,6 +236,13 @@ sa.Index(
     postgresql_where=broadcasts.c.state.in_(["accepted", "paused"]),
 )
 
+sa.Index(
+    "ix_broadcasts_cancelling",
+    broadcasts.c.id,
+    sqlite_where=broadcasts.c.state == "cancelling",
+    postgresql_where=broadcasts.c.state == "cancelling",
+)
+
 messages = sa.Table(
     "messages",
     metadata,

@@ -93,3 +93,10 @@ def upgrade() -> None:
         sa.UniqueConstraint("campaign_id", "recipient", name="uq_contacts_campaign_id_recipient"),
     )
     op.create_index("ix_contacts_organization_id_recipient", "contacts", ["organization_id", "recipient"])
+    op.create_index(
+        "ix_broadcasts_cancelling",
+        "broadcasts",
+        ["id"],
+        sqlite_where=sa.text("state = 'cancelling'"),
+        postgresql_where=sa.text("state = 'cancelling'"),
+    )
