@@ -1,5 +1,8 @@
 """`clarion broadcasts`: what was accepted, and where its messages stand."""
 
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
@@ -7,12 +10,13 @@ import typer
 
 from clarion.cli.database import organization_named, with_database
 from clarion.cli.failures import Failure
-from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, Json, OrganizationName, option
+from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, Json, OrganizationName, Yes, option
 from clarion.cli.output import amount, iso, local, money, print_facts, print_json, print_table
 
 if TYPE_CHECKING:
     from clarion.runtime import Runtime
     from clarion.store.catalog import Organization
+    from clarion.store.control import Controlled
     from clarion.store.history import Hold, Reason
     from clarion.store.views import BroadcastView
 
@@ -123,6 +127,65 @@ def watch(
         await follow(runtime, view, await owner_of(runtime, view), interval_ms / 1000, as_json=as_json)
 
     with_database(data_dir, database_url, work)
+
+
+@app.command("pause", epilog="clarion broadcasts pause 018f3a2b-4c5d-7e6f-8a9b-0c1d00000000")
+def pause(broadcast_id: BroadcastId, data_dir: DataDir = DATA_DIR, database_url: DatabaseUrl = None, as_json: Json = False) -> None:
+    """Send nothing more of a broadcast until it is resumed; what a connection has in hand still goes out."""
+    from clarion.store import control
+
+    _control(lambda runtime, view: runtime.store.write(control.pause, view.id), broadcast_id, data_dir, database_url, as_json)
+
+
+@app.command("resume", epilog="clarion broadcasts resume 018f3a2b-4c5d-7e6f-8a9b-0c1d00000000")
+def resume(broadcast_id: BroadcastId, data_dir: DataDir = DATA_DIR, database_url: DatabaseUrl = None, as_json: Json = False) -> None:
+    """Let a paused broadcast go on, also one whose schedule came too late."""
+    from clarion.store import control
+
+    _control(
+        lambda runtime, view: runtime.store.write(control.resume, view.id, runtime.clock.now()),
+        broadcast_id,
+        data_dir,
+        database_url,
+        as_json,
+    )
+
+
+@app.command("cancel", epilog="clarion broadcasts cancel 018f3a2b-4c5d-7e6f-8a9b-0c1d00000000 --yes")
+def cancel(
+    broadcast_id: BroadcastId, yes: Yes = False, data_dir: DataDir = DATA_DIR, database_url: DatabaseUrl = None, as_json: Json = False
+) -> None:
+    """Call a broadcast off for good: a running server ends what was not sent within seconds, and its money returns."""
+    from clarion.store import control
+
+    if not yes and sys.stdin.isatty():
+        typer.confirm(f"Cancel {broadcast_id} for good?", abort=True)
+    _control(lambda runtime, view: runtime.store.write(control.cancel, view.id), broadcast_id, data_dir, database_url, as_json)
+
+
+def _control(
+    ask: "Callable[[Runtime, BroadcastView], Awaitable[Controlled]]",
+    broadcast_id: str,
+    data_dir: Path,
+    database_url: str | None,
+    as_json: bool,
+) -> None:
+    from clarion.broker.interface import PLAN, carrier_topic
+
+    async def work(runtime: "Runtime") -> "tuple[Controlled, BroadcastView, Organization]":
+        done = await ask(runtime, await find(runtime, broadcast_id))
+        for topic in (PLAN, *map(carrier_topic, done.carriers)):
+            runtime.broker.ring(topic)
+        view = await find(runtime, broadcast_id)
+        return done, view, await owner_of(runtime, view)
+
+    done, view, owner = with_database(data_dir, database_url, work)
+    if as_json:
+        print_json(fields(view, owner) | {"changed": done.changed})
+        return
+    counts = by_state(view)
+    left = f"{counts['waiting'] + counts['retry']:,} to be sent, {counts['marked']:,} on the way"
+    typer.echo(f"{view.public_id} is {'' if done.changed else 'already '}{done.state}: {left}.")
 
 
 FAILED = ("undelivered", "refused", "suppressed", "expired", "cancelled", "undetermined")
