@@ -195,6 +195,15 @@ def load_organizations(connection: Connection) -> list[Organization]:
     return [Organization(*row) for row in found]
 
 
+def load_family(connection: Connection, organization_id: int) -> list[Organization]:
+    """The organization itself, then those that were made with its keys and that they act for too."""
+    o = tables.organizations.c
+    found = connection.execute(
+        sa.select(*_ORGANIZATION).where(sa.or_(o.id == organization_id, o.parent_id == organization_id)).order_by(o.id)
+    )
+    return sorted((Organization(*row) for row in found), key=lambda each: each.id != organization_id)
+
+
 def load_key(connection: Connection, digest: bytes) -> Key | None:
     """The key with this SHA-256, revoked and expired ones too: its user is told which of both it is."""
     k = tables.keys.c

@@ -61,6 +61,7 @@ organizations = sa.Table(
     sa.Column("rate_limited", sa.Boolean, nullable=False, server_default=sa.true()),
     sa.Column("parent_id", sa.BigInteger),  # whose keys act for it too (Teli's POST /v1/organizations)
     sa.Column("contact_email", sa.Text),
+    sa.Index("ix_organizations_parent_id", "parent_id"),
 )
 
 wallets = sa.Table(
@@ -139,7 +140,7 @@ campaigns = sa.Table(
     sa.Column("face", sa.Text, nullable=False),
     sa.Column("external_id", sa.Text, nullable=False),  # the client's own
     sa.Column("name", sa.Text, nullable=False),
-    sa.Column("state", sa.Text, nullable=False),  # active paused completed ended
+    sa.Column("state", sa.Text, nullable=False),  # processing active paused completed ended
     sa.Column("sender", sa.Text),
     sa.Column("agent_id", sa.Text),
     sa.Column("details", sa.Text, nullable=False, server_default="{}"),  # what else the client gave, as JSON
@@ -159,6 +160,14 @@ contacts = sa.Table(
     sa.Column("created_at", sa.BigInteger, nullable=False),
     sa.UniqueConstraint("campaign_id", "recipient"),
     sa.Index("ix_contacts_organization_id_recipient", "organization_id", "recipient"),
+)
+
+sa.Index(
+    "ix_contacts_organization_id_list_id",
+    contacts.c.organization_id,
+    contacts.c.list_id,
+    sqlite_where=contacts.c.list_id.is_not(None),
+    postgresql_where=contacts.c.list_id.is_not(None),
 )
 
 carriers = sa.Table(
@@ -219,14 +228,30 @@ broadcasts = sa.Table(
     sa.Column("touched_at", sa.BigInteger, nullable=False),  # the last slice of an accept
     sa.Column("started_at", sa.BigInteger),  # the first mark
     sa.Column("finished_at", sa.BigInteger),
+    sa.Column("name", sa.Text),  # what its sender calls it
+    sa.Column("refunds_failed", sa.Boolean, nullable=False, server_default=sa.false()),  # a failed receipt gives the charge back
     sa.Index("ix_broadcasts_organization_id_id", "organization_id", "id"),
     sa.Index("ix_broadcasts_first_id", "first_id"),
+)
+sa.Index(
+    "ix_broadcasts_campaign_id_id",
+    broadcasts.c.campaign_id,
+    broadcasts.c.id,
+    sqlite_where=broadcasts.c.campaign_id.is_not(None),
+    postgresql_where=broadcasts.c.campaign_id.is_not(None),
 )
 sa.Index(
     "ix_broadcasts_accepting",
     broadcasts.c.touched_at,
     sqlite_where=broadcasts.c.state == "accepting",
     postgresql_where=broadcasts.c.state == "accepting",
+)
+
+sa.Index(
+    "ix_broadcasts_scheduled",
+    broadcasts.c.not_before,
+    sqlite_where=sa.and_(broadcasts.c.state == "accepted", broadcasts.c.not_before.is_not(None)),
+    postgresql_where=sa.and_(broadcasts.c.state == "accepted", broadcasts.c.not_before.is_not(None)),
 )
 
 sa.Index(

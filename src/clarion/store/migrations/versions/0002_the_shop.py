@@ -19,6 +19,8 @@ def upgrade() -> None:
     op.add_column("organizations", sa.Column("parent_id", sa.BigInteger))
     op.add_column("organizations", sa.Column("contact_email", sa.Text))
     op.add_column("keys", sa.Column("networks", sa.Text))
+    op.add_column("broadcasts", sa.Column("name", sa.Text))
+    op.add_column("broadcasts", sa.Column("refunds_failed", sa.Boolean, nullable=False, server_default=sa.false()))
     op.create_table(
         "senders",
         sa.Column("id", BIG_ID, autoincrement=True, nullable=False),
@@ -94,9 +96,31 @@ def upgrade() -> None:
     )
     op.create_index("ix_contacts_organization_id_recipient", "contacts", ["organization_id", "recipient"])
     op.create_index(
+        "ix_contacts_organization_id_list_id",
+        "contacts",
+        ["organization_id", "list_id"],
+        sqlite_where=sa.text("list_id IS NOT NULL"),
+        postgresql_where=sa.text("list_id IS NOT NULL"),
+    )
+    op.create_index("ix_organizations_parent_id", "organizations", ["parent_id"])
+    op.create_index(
+        "ix_broadcasts_campaign_id_id",
+        "broadcasts",
+        ["campaign_id", "id"],
+        sqlite_where=sa.text("campaign_id IS NOT NULL"),
+        postgresql_where=sa.text("campaign_id IS NOT NULL"),
+    )
+    op.create_index(
         "ix_broadcasts_cancelling",
         "broadcasts",
         ["id"],
         sqlite_where=sa.text("state = 'cancelling'"),
         postgresql_where=sa.text("state = 'cancelling'"),
+    )
+    op.create_index(
+        "ix_broadcasts_scheduled",
+        "broadcasts",
+        ["not_before"],
+        sqlite_where=sa.text("state = 'accepted' AND not_before IS NOT NULL"),
+        postgresql_where=sa.text("state = 'accepted' AND not_before IS NOT NULL"),
     )
