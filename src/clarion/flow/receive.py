@@ -1,4 +1,7 @@
-"""Receive: receipts move their messages on, inbound texts become rows. What came is acknowledged only after this has committed."""
+"""Receive: receipts move their messages on, inbound texts become rows, and a text that is nothing but STOP or START is heeded.
+
+What came is acknowledged only after this has committed.
+"""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -6,8 +9,10 @@ from collections.abc import Sequence
 import structlog
 
 from clarion.carriers.interface import InboundText, Receipt
+from clarion.core.opt_out import opt_out_word
 from clarion.runtime import Runtime
-from clarion.store import inbound, receipts
+from clarion.store import inbound, optouts, receipts
+from clarion.store.optouts import Wish
 from clarion.store.receipts import Note
 
 VOTES_MIN = 20
@@ -19,9 +24,10 @@ log = structlog.get_logger(__name__)
 class Receiver:
     """Takes what one carrier's binds bring, and learns in which form the carrier writes its ids."""
 
-    def __init__(self, runtime: Runtime, carrier_id: int, form: str | None) -> None:
+    def __init__(self, runtime: Runtime, carrier_id: int, form: str | None, default_sender: str = "") -> None:
         self._runtime = runtime
         self._carrier_id = carrier_id
+        self._default_sender = default_sender
         self._votes: Counter[str] = Counter()
         self.form = form
         """literal, hex_to_decimal or decimal_to_hex, once receipts have shown it."""
@@ -35,9 +41,18 @@ class Receiver:
             if recorded.orphaned:
                 log.info("receipts.orphaned", carrier=self._carrier_id, count=recorded.orphaned)
             await self._learn(recorded.forms)
-        texts = [_text(delivery) for delivery in deliveries if isinstance(delivery, InboundText)]
+        texts = [delivery for delivery in deliveries if isinstance(delivery, InboundText)]
         if texts:
-            await self._runtime.write_patiently(inbound.keep, self._carrier_id, texts, now)
+            await self._take_texts(texts, now)
+
+    async def _take_texts(self, texts: Sequence[InboundText], now: int) -> None:
+        kept, wishes = [_text(text) for text in texts], _wishes(texts)
+        heeded = await self._runtime.write_patiently(optouts.keep, self._carrier_id, self._default_sender, kept, wishes, now)
+        for wish, organization_id, _ in heeded:
+            if organization_id is None:
+                log.warning("opt_out.of_nobody", carrier=self._carrier_id, word=wish.word, address=wish.address)
+            else:
+                log.info("opt_out", organization_id=organization_id, word=wish.word)
 
     async def _learn(self, forms: Counter[str]) -> None:
         if not forms or set(forms) == {self.form}:
@@ -62,6 +77,12 @@ def _note(receipt: Receipt) -> Note:
         receipt.user_message_reference,
         receipt.raw,
     )
+
+
+def _wishes(texts: Sequence[InboundText]) -> list[Wish]:
+    """A part of a long text is no whole text."""
+    words = [(text, opt_out_word(text.text) if text.parts == 1 else None) for text in texts]
+    return [Wish(text.sender, text.recipient, word) for text, word in words if word is not None]
 
 
 def _text(text: InboundText) -> inbound.Inbound:
