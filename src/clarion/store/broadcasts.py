@@ -25,7 +25,10 @@ MESSAGE_COLUMNS = {
 
 
 class Draft(NamedTuple):
-    """A broadcast as it begins. Times are microseconds; `lane` 0 single, 1 small and synchronous, 2 bulk."""
+    """A broadcast as it begins. Times are microseconds; `lane` 0 single, 1 small and synchronous, 2 bulk.
+
+    `refunds_failed`: a failed receipt gives a charge back.
+    """
 
     public_id: UUID
     organization_id: int
@@ -37,6 +40,8 @@ class Draft(NamedTuple):
     not_before: int | None
     expires_at: int | None
     now: int
+    name: str | None = None
+    refunds_failed: bool = False
 
 
 class Reserved(NamedTuple):
@@ -138,6 +143,8 @@ def reserve(connection: Connection, draft: Draft, totals: Sequence[int], terms: 
             expires_at=draft.expires_at,
             created_at=draft.now,
             touched_at=draft.now,
+            name=draft.name,
+            refunds_failed=draft.refunds_failed,
         )
         .returning(tables.broadcasts.c.id)
     ).scalar_one()
