@@ -52,6 +52,8 @@ BALANCE = "/v1/balance/"
 
 
 class FixedClock:
+    rate = 1.0
+
     def __init__(self, now: int = NOW) -> None:
         self.time = now
 

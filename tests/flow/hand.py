@@ -35,6 +35,8 @@ NOBODY = "smpp://nobody@127.0.0.1:1"
 class HandClock:
     """A calendar that moves when it is told to."""
 
+    rate = 1.0
+
     def __init__(self) -> None:
         self.at = NOW
 

@@ -17,6 +17,11 @@ class Clock(Protocol):
         """The time in microseconds since 1970-01-01T00:00Z."""
         ...
 
+    @property
+    def rate(self) -> float:
+        """How many of its seconds go by in a real one."""
+        ...
+
 
 class Timer(Protocol):
     """Real, monotonic time: answer timers, leases, token buckets, polls."""

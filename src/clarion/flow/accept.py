@@ -39,7 +39,9 @@ class Order:
     """A request to send. `partial`: a wallet that cannot pay for all pays for the first ones, else nothing is accepted (`Shortfall`).
 
     `variables` are the values of the text's `{name}` places, parallel to the recipients; without them the text is sent as it stands.
-    `not_before` is when a scheduled broadcast begins, `campaign_id` the campaign that it belongs to.
+    `not_before` is when a scheduled broadcast begins, `campaign_id` the campaign that it belongs to, `name` what its sender calls it.
+    `needs_recipient`: where no recipient is left nothing is accepted (`NobodyLeft`). `refunds_failed`: a failed receipt gives the charge
+    back even where the organization's others do not.
     """
 
     organization: Organization
@@ -52,10 +54,15 @@ class Order:
     variables: Sequence[Mapping[str, object]] | None = None
     not_before: int | None = None
     campaign_id: int | None = None
+    name: str | None = None
+    needs_recipient: bool = False
+    refunds_failed: bool = False
 
 
 class Rejection(NamedTuple):
-    """Why a recipient gets no message: invalid_number, opted_out, no_route, missing_variable, too_long, insufficient_balance or skipped.
+    """Why a recipient gets no message.
+
+    One of invalid_number, opted_out, no_route, missing_variable, empty_text, too_long, insufficient_balance and skipped.
 
     The amounts belong to insufficient_balance: the price of this message, and what the wallet held at that point; `variable` is what
     the recipient has no value for.
@@ -65,6 +72,15 @@ class Rejection(NamedTuple):
     required_milli: int = 0
     available_milli: int = 0
     variable: str = ""
+
+
+class NobodyLeft(Exception):
+    """Every recipient was rejected, and the caller wants at least one. `recipients` and `rejections` are as in `Accepted`."""
+
+    def __init__(self, recipients: list[str], rejections: dict[int, Rejection]) -> None:
+        super().__init__(f"all of {len(recipients)} recipients were rejected")
+        self.recipients = recipients
+        self.rejections = rejections
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +126,17 @@ class _Outgoing(NamedTuple):
 
 
 async def accept(runtime: Runtime, catalog: Catalog, order: Order) -> Accepted:
-    """Accept an order durably. Raises `broadcasts.Shortfall` for one that must be paid whole, and the store's `Unavailable`."""
+    """Accept an order durably.
+
+    Raises `broadcasts.Shortfall` for one that must be paid whole, `NobodyLeft` for one that needs a recipient, and the store's
+    `Unavailable`.
+    """
     now = runtime.clock.now()
     unique = await _unique(runtime, order)
     rejections = {index: Rejection("invalid_number") for index, number in enumerate(unique.numbers) if not number}
     outgoing = await _prepare(runtime, catalog, order, unique, rejections)
+    if order.needs_recipient and not outgoing.indexes:
+        raise NobodyLeft(unique.recipients, rejections)
     draft = Draft(
         public_id=runtime.ids.broadcast(now),
         organization_id=order.organization.id,
@@ -126,6 +148,8 @@ async def accept(runtime: Runtime, catalog: Catalog, order: Order) -> Accepted:
         not_before=order.not_before,
         expires_at=(order.not_before or now) + VALIDITY_MICROS,
         now=now,
+        name=order.name,
+        refunds_failed=order.refunds_failed or order.organization.refunds_failed,
     )
     offsets = await _store(runtime, _Body(order, draft, unique.numbers, outgoing), unique.recipients, rejections)
     for topic in {carrier_topic(carrier) if order.lane < 2 else PLAN for carrier in outgoing.carriers}:
@@ -159,9 +183,7 @@ async def _unique(runtime: Runtime, order: Order) -> _Unique:
     return unique
 
 
-async def _prepare(
-    runtime: Runtime, catalog: Catalog, order: Order, unique: _Unique, rejections: dict[int, Rejection]
-) -> _Outgoing:
+async def _prepare(runtime: Runtime, catalog: Catalog, order: Order, unique: _Unique, rejections: dict[int, Rejection]) -> _Outgoing:
     """Text, route and price of every recipient that may be sent to; the others get their rejection."""
     opted_out = await runtime.store.read(broadcasts.opted_out, order.organization.id, [number for number in unique.numbers if number])
     render = _renderer(order)
@@ -182,6 +204,9 @@ async def _prepare(
             rendered = render(unique.positions[index])
         except MissingVariable as missing:
             rejections[index] = Rejection("missing_variable", variable=missing.name)
+            continue
+        if rendered.text is not None and not rendered.text.strip():
+            rejections[index] = Rejection("empty_text")
             continue
         if rendered.segments > SEGMENTS_MAX:
             rejections[index] = Rejection("too_long")
@@ -285,5 +310,9 @@ def _chunks(reserved: Reserved, ranges: Sequence[Range]) -> list[ChunkDraft]:
 
 def _rejects(recipients: Sequence[str], *refused: dict[int, Rejection]) -> list[tuple[int, str, str]]:
     """Rows of `rejects`; where two reasons are known, the first mapping's."""
-    reasons = {index: rejection.reason for known in reversed(refused) for index, rejection in known.items()}
+    reasons = {
+        index: f"{rejection.reason}: {rejection.variable}" if rejection.variable else rejection.reason
+        for known in reversed(refused)
+        for index, rejection in known.items()
+    }
     return [(index, recipients[index][:RECIPIENT_CHARACTERS_MAX], reason) for index, reason in sorted(reasons.items())]

@@ -46,16 +46,15 @@ def pause(connection: Connection, broadcast_id: int) -> Controlled:
 
 @interactive
 def resume(connection: Connection, broadcast_id: int, now: int) -> Controlled:
-    """Let a paused broadcast go on, a schedule that came too late from this moment. Raises NotPossible."""
+    """Let a paused broadcast go on, a schedule whose time has passed from this moment. Raises NotPossible."""
     public_id, state = _look(connection, broadcast_id)
     if state == "accepted":
         return Controlled(state, changed=False, carriers=[])
     rows.all(
         connection,
-        "UPDATE broadcasts SET not_before = :now WHERE id = :id AND state = 'paused' AND reason = :late",
+        "UPDATE broadcasts SET not_before = :now WHERE id = :id AND state = 'paused' AND not_before < :now AND started_at IS NULL",
         now=now,
         id=broadcast_id,
-        late=LATE_SCHEDULE,
     )
     _move(connection, broadcast_id, "accepted", ("paused",), _refused("resumed", public_id, state))
     return Controlled("accepted", changed=True, carriers=_carriers(connection, broadcast_id))

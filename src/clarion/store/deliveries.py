@@ -5,12 +5,12 @@ that a guarded statement moved, which is what makes every charge happen once (la
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from clarion.core.states import CHARGED, COUNTED, RANK, UNSETTLED, Money, State, money_of
+from clarion.core.states import CHARGED, COUNTED, HELD, RANK, UNSETTLED, Money, State, money_of
 from clarion.store import money, rows
 
 
@@ -198,10 +198,14 @@ def advance(connection: Connection, facts: Sequence[Fact], now: int) -> list[Mov
 
 
 def settle(connection: Connection, moved: Iterable[Moved], now: int) -> None:
-    """Carry moves into the counters of chunks, the holds and the ledger, and end chunks and broadcasts that have nothing left to do."""
+    """Carry moves into the counters of chunks, the holds and the ledger, and end chunks and broadcasts that have nothing left to do.
+
+    A move to undelivered is refunded where its broadcast says so, if it was charged before or is now.
+    """
     counts: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     charges: dict[tuple[int, int], int] = defaultdict(int)
     releases: dict[tuple[int, int], int] = defaultdict(int)
+    failed: dict[int, dict[tuple[int, int], int]] = defaultdict(lambda: defaultdict(int))
     for (chunk_id, broadcast_id, organization_id, old, new, price_milli), n in Counter(moved).items():
         changes = counts[chunk_id]
         changes[new] += n
@@ -212,10 +216,41 @@ def settle(connection: Connection, moved: Iterable[Moved], now: int) -> None:
                 charges[broadcast_id, organization_id] += n * price_milli
             case Money.RELEASE:
                 releases[broadcast_id, organization_id] += n * price_milli
+        if new == State.UNDELIVERED and (old == State.SENT or old in HELD):
+            failed[chunk_id][broadcast_id, organization_id] += n * price_milli
     if not counts:
         return
     _end_chunks(connection, _count(connection, counts), now)
-    money.draw_holds(connection, charges, releases, now)
+    refunds = _take_back(connection, failed) if failed else {}
+    money.draw_holds(connection, charges, releases, now, refunds)
+
+
+def _take_back(connection: Connection, failed: Mapping[int, Mapping[tuple[int, int], int]]) -> dict[tuple[int, int], int]:
+    """Uncharge the rows of failed messages whose broadcasts refund them. `failed`: prices by chunk, then broadcast and organization.
+
+    Returns the sums to refund: of exactly the moves, so each is refunded once.
+    """
+    ids = sorted({broadcast_id for sums in failed.values() for broadcast_id, _ in sums})
+    found = rows.execute(
+        connection,
+        "SELECT b.id FROM v JOIN broadcasts b ON b.id = v.id WHERE b.refunds_failed",
+        v=({"id": "bigint"}, [(broadcast_id,) for broadcast_id in ids]),
+    )
+    refunding = {broadcast_id for (broadcast_id,) in found}
+    refunds: dict[tuple[int, int], int] = defaultdict(int)
+    for chunk_id in sorted(failed):
+        for key, amount in failed[chunk_id].items():
+            if key[0] in refunding:
+                refunds[key] += amount
+                rows.all(connection, _UNCHARGE, chunk_id=chunk_id)
+    return refunds
+
+
+_UNCHARGE = (
+    "UPDATE deliveries SET charged_milli = 0 WHERE message_id >= :chunk_id"
+    " AND message_id <= (SELECT last_id FROM chunks WHERE id = :chunk_id) AND state = 'undelivered' AND charged_milli <> 0"
+)
+"""By chunk, because moves are counted, not listed; a broadcast that refunds has no other rows like these."""
 
 
 _SETTLED = " + ".join(f"{state}_count" for state in COUNTED if state not in UNSETTLED)

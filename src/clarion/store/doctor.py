@@ -94,11 +94,12 @@ _HELD_BY_SOMEBODY = "b.owner IS NOT NULL AND b.lease_until > :engine_now"
 _LIVING = f"SELECT 1 FROM binds b WHERE {_HELD_BY_SOMEBODY}"
 
 
-def _booked(kind: str, account: str) -> str:
-    """What the ledger has of a kind for the broadcast of the hold `h`."""
+def _booked(account: str, *kinds: str) -> str:
+    """What the ledger has of these kinds for the broadcast of the hold `h`."""
+    listed = ", ".join(f"'{kind}'" for kind in kinds)
     return (
         "coalesce((SELECT sum(n.amount_milli) FROM ledger l JOIN ledger_lines n ON n.ledger_id = l.id"
-        f" WHERE l.broadcast_id = h.broadcast_id AND l.kind = '{kind}' AND n.account = '{account}'), 0)"
+        f" WHERE l.broadcast_id = h.broadcast_id AND l.kind IN ({listed}) AND n.account = '{account}'), 0)"
     )
 
 
@@ -144,11 +145,11 @@ CHECKS = (
     _Check(
         "error",
         "hold_differs_from_ledger",
-        "broadcasts whose hold is not what the ledger reserved, charged and released for them",
+        "broadcasts whose hold is not what the ledger reserved, charged, released and refunded for them",
         MONEY,
         "SELECT b.public_id FROM holds h JOIN broadcasts b ON b.id = h.broadcast_id WHERE"
-        f" h.amount_milli <> {_booked('reserve', 'held')} OR h.charged_milli <> {_booked('charge', 'spent')}"
-        f" OR h.released_milli <> {_booked('release', 'available')}",
+        f" h.amount_milli <> {_booked('held', 'reserve')} OR h.charged_milli <> {_booked('spent', 'charge', 'refund')}"
+        f" OR h.released_milli <> {_booked('available', 'release', 'refund')}",
     ),
     _Check(
         "error",
@@ -176,6 +177,15 @@ CHECKS = (
         "SELECT d.message_id FROM deliveries d JOIN messages m ON m.id = d.message_id WHERE d.charged_milli NOT IN (0, m.price_milli)"
         f" OR d.charged_milli <> 0 AND d.state IN ({_HELD}) OR d.state = 'sent' AND d.charged_milli <> m.price_milli"
         " AND EXISTS (SELECT 1 FROM holds h WHERE h.broadcast_id = m.broadcast_id)",
+    ),
+    _Check(
+        "error",
+        "refund_wrong",
+        "failed messages that are still charged though their broadcast gives such charges back, or that were given back without that",
+        MONEY,
+        "SELECT d.message_id FROM deliveries d JOIN messages m ON m.id = d.message_id JOIN broadcasts b ON b.id = m.broadcast_id"
+        " WHERE d.state = 'undelivered' AND b.refunds_failed AND d.charged_milli <> 0"
+        " UNION ALL SELECT l.id FROM ledger l JOIN broadcasts b ON b.id = l.broadcast_id WHERE l.kind = 'refund' AND NOT b.refunds_failed",
     ),
     _Check(
         "error",

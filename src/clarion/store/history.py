@@ -86,7 +86,7 @@ def message_history(connection: Connection, broadcast: UUID, offset: int) -> His
         *_chunk_events(row, chunk, state, carriers),
         *_earlier_attempts(connection, row.id, carriers),
         *_parts(connection, row.id, carriers),
-        *_delivery_events(delivery, carriers),
+        *_delivery_events(delivery, row.price_milli, carriers),
         *_orphans(connection, row.id, delivery, carriers),
     ]
     charged = delivery is not None and delivery.charged_milli > 0
@@ -159,7 +159,7 @@ def _parts(connection: Connection, message_id: int, carriers: dict[int, str]) ->
         yield Event(part.updated_at, what, told, carriers.get(part.carrier_id), part.carrier_reference)
 
 
-def _delivery_events(delivery: Any, carriers: dict[int, str]) -> Iterator[Event]:  # noqa: ANN401  (a row or None)
+def _delivery_events(delivery: Any, price_milli: int, carriers: dict[int, str]) -> Iterator[Event]:  # noqa: ANN401  (a row or None)
     if delivery is None:
         return
     carrier = carriers.get(delivery.carrier_id)
@@ -178,6 +178,8 @@ def _delivery_events(delivery: Any, carriers: dict[int, str]) -> Iterator[Event]
     yield Event(delivery.updated_at, delivery.state, reason, carrier, reference)
     if delivery.state in RELEASED and not delivery.charged_milli:
         yield Event(delivery.updated_at, "released", "its money went back")
+    if delivery.state == State.UNDELIVERED and price_milli and not delivery.charged_milli:
+        yield Event(delivery.updated_at, "not charged", "what fails is not paid")
 
 
 def _orphans(connection: Connection, message_id: int, delivery: Any, carriers: dict[int, str]) -> Iterator[Event]:  # noqa: ANN401  (as above)

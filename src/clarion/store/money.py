@@ -1,6 +1,7 @@
 """The ledger: append-only double entry, in thousandths of the currency's minor unit (law 4 of the design)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from sqlalchemy import Connection
@@ -15,6 +16,9 @@ KINDS: dict[str, tuple[str, str]] = {
     "refund": ("spent", "available"),
 }
 """What each kind of entry takes from and gives to. A negative top-up is a correction."""
+
+Sums = Mapping[tuple[int, int], int]
+"""Amounts by (broadcast id, organization id)."""
 
 _ENTRY = {"organization_id": "bigint", "broadcast_id": "bigint", "kind": "text"}
 _LINE = {"ledger_id": "bigint", "account": "text", "amount_milli": "bigint"}
@@ -90,9 +94,9 @@ def hold(connection: Connection, organization_id: int, broadcast_id: int, amount
     book(connection, [Entry(organization_id, broadcast_id, "reserve", amount_milli)], now)
 
 
-def draw_holds(connection: Connection, charges: dict[tuple[int, int], int], releases: dict[tuple[int, int], int], now: int) -> None:
-    """Charge and release sums, each by (broadcast id, organization id), out of the broadcasts' holds."""
-    keys = sorted({key for sums in (charges, releases) for key, amount in sums.items() if amount})
+def draw_holds(connection: Connection, charges: Sums, releases: Sums, now: int, refunds: Sums = MappingProxyType({})) -> None:
+    """Charge and release sums out of the broadcasts' holds. What is refunded of a charge counts as released from then on."""
+    keys = sorted({key for sums in (charges, releases, refunds) for key, amount in sums.items() if amount})
     if not keys:
         return
     rows.execute(
@@ -101,13 +105,13 @@ def draw_holds(connection: Connection, charges: dict[tuple[int, int], int], rele
         " FROM v WHERE holds.broadcast_id = v.id",
         v=(
             {"id": "bigint", "charged": "bigint", "released": "bigint"},
-            [(key[0], charges.get(key, 0), releases.get(key, 0)) for key in keys],
+            [(key[0], charges.get(key, 0) - (refunded := refunds.get(key, 0)), releases.get(key, 0) + refunded) for key in keys],
         ),
     )
     entries = [
         Entry(organization_id, broadcast_id, kind, sums[broadcast_id, organization_id])
         for broadcast_id, organization_id in keys
-        for kind, sums in (("charge", charges), ("release", releases))
+        for kind, sums in (("charge", charges), ("release", releases), ("refund", refunds))
         if (broadcast_id, organization_id) in sums
     ]
     book(connection, entries, now)

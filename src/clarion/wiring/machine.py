@@ -26,6 +26,8 @@ _CLOCK = re.compile(r"start=([^,]+)(?:,rate=(\d+(?:\.\d+)?))?", re.ASCII)
 class SystemClock:
     """The machine's calendar."""
 
+    rate = 1.0
+
     def now(self) -> int:
         return time.time_ns() // 1000
 
@@ -35,11 +37,11 @@ class ScaledClock:
 
     def __init__(self, start: int, rate: float) -> None:
         self._start = start
-        self._rate = rate
+        self.rate = rate
         self._made = time.monotonic()
 
     def now(self) -> int:
-        return self._start + int((time.monotonic() - self._made) * self._rate * MICROS_PER_SECOND)
+        return self._start + int((time.monotonic() - self._made) * self.rate * MICROS_PER_SECOND)
 
 
 class SystemTimer:
