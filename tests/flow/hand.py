@@ -84,6 +84,7 @@ class Hand:
         sender: str | None = "CLARION",
         partial: bool = True,
         start: int = 254_700_000_000,
+        **more: Any,
     ) -> Accepted:
         return await accept(
             self.runtime,
@@ -96,6 +97,7 @@ class Hand:
                 sender=sender,
                 recipients=numbers(recipients, start) if isinstance(recipients, int) else recipients,
                 partial=partial,
+                **more,
             ),
         )
 
@@ -248,8 +250,9 @@ def ledger_is_exact(connection: Connection) -> None:
     dropped = {row[0] for row in one("SELECT id FROM broadcasts WHERE state = 'accepting' OR reason = 'accept_interrupted'")}
     for broadcast_id, amount, charge, release in one("SELECT broadcast_id, amount_milli, charged_milli, released_milli FROM holds"):
         assert booked.get((broadcast_id, "reserve"), 0) == amount
-        assert booked.get((broadcast_id, "charge"), 0) == charge == charged.get(broadcast_id, 0)
-        assert booked.get((broadcast_id, "release"), 0) == release
+        refund = booked.get((broadcast_id, "refund"), 0)
+        assert booked.get((broadcast_id, "charge"), 0) - refund == charge == charged.get(broadcast_id, 0)
+        assert booked.get((broadcast_id, "release"), 0) + refund == release
         if broadcast_id not in dropped:
             assert amount == charge + release + held.get(broadcast_id, 0)
 
