@@ -43,7 +43,7 @@ async def admit(request: Request, services: Services, rule: Rule) -> Organizatio
     structlog.contextvars.bind_contextvars(organization_id=organization.id)
     if organization.rate_limited:
         admission = await services.limits.admit(organization.id, rule.counter)
-    trace_of(request.scope).admission = admission
+        trace_of(request.scope).admission = admission
         if not admission.allowed:
             return throttled(admission)
     if key.face not in {None, rule.face}:
