@@ -90,6 +90,7 @@ SHOWN_CODES: Mapping[str, str] = {
     Code.KEY_UNKNOWN: "authentication_failed",
     Code.KEY_REVOKED: "authentication_failed",
     Code.KEY_EXPIRED: "authentication_failed",
+    Code.ADDRESS_CLOSED: "permission_denied",
     Code.FACE_CLOSED: "permission_denied",
     Code.SCOPE_MISSING: "permission_denied",
 }
