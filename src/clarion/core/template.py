@@ -29,20 +29,26 @@ class Template:
         """The names of its places in their order, one that comes twice twice."""
 
     def render(self, values: Mapping[str, object]) -> str:
-        """The text for these values. Raises MissingVariable for an absent or null one: a gap in a text is worse than no text."""
+        """The text for these values: texts, numbers, true and false.
+
+        Raises MissingVariable for an absent or null one, and for what is no value, an array or an object: a gap in a text is worse than
+        no text.
+        """
         if not self.variables:
             return self.text
         filled = [self._literals[0]]
         for name, literal in zip(self.variables, self._literals[1:], strict=True):
             value = values.get(name)
-            if value is None:
-                raise MissingVariable(name)
-            filled.append(value if isinstance(value, str) else _words(value))
+            if not isinstance(value, str):
+                value = _words(name, value)
+            filled.append(value)
             filled.append(literal)
         return "".join(filled)
 
 
-def _words(value: object) -> str:
+def _words(name: str, value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
+    if not isinstance(value, int | float):
+        raise MissingVariable(name)
     return str(value)
