@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
-from tests.api.conftest import KEY, KENYA, NOW, OTHER_KEY, Unlimited, World, serving
+from tests.api.conftest import KENYA, KEY, NOW, OTHER_KEY, Unlimited, World, serving
 
 from clarion.api.faces.teekrr.choices import label
 from clarion.core.states import State
@@ -166,7 +166,7 @@ async def test_short_credit_keeps_nothing(world: World) -> None:
 
 async def test_postpaid_is_taken_up_to_the_cap(world: World) -> None:
     """Vendor-apis 3.1, "Billing"; choices: over the credit limit 402."""
-    await world.store.write(lambda c: c.execute(sa.update(tables.organizations).values(billing="postpaid", limit_milli=300_000)) and None)
+    await world.store.write(lambda c: c.execute(sa.update(tables.organizations).values(billing="postpaid", limit_milli=300_000)).rowcount)
     assert (await world.post(SMS, QUICK, key=OTHER_KEY)).status_code == 200
     response = await world.post(SMS, QUICK, key=OTHER_KEY)
     assert response.status_code == 402

@@ -171,8 +171,10 @@ INVALID: list[tuple[str, object, str, str]] = [
         "choices: none left",
         {**DYNAMIC, "recipientVariables": [{"to": str(254_712_000_000 + k)} for k in range(5)]},
         "recipientVariables",
-        "None of the recipients can be sent to: 254712000000: it has no value for name; 254712000001: it has no value for name;"
-        " 254712000002: it has no value for name; and 2 more.",
+        (
+            "None of the recipients can be sent to: 254712000000: it has no value for name; 254712000001: it has no value for name;"
+            " 254712000002: it has no value for name; and 2 more."
+        ),
     ),
     (
         "choices: same content for every recipient, and nobody has a value",
