@@ -17,6 +17,7 @@ from clarion.cli import (
     demo,
     doctor,
     keys,
+    keywords,
     messages,
     optouts,
     organizations,
@@ -25,6 +26,7 @@ from clarion.cli import (
     senders,
     serve,
     simulator,
+    templates,
     wallet,
 )
 from clarion.cli.failures import explain
@@ -48,6 +50,8 @@ app.command("serve", epilog=serve.EPILOG)(serve.serve)
 app.command("demo", epilog=demo.EPILOG)(demo.demo)
 app.add_typer(organizations.app, name="organizations")
 app.add_typer(keys.app, name="keys")
+app.add_typer(templates.app, name="templates")
+app.add_typer(keywords.app, name="keywords")
 app.add_typer(wallet.app, name="wallet")
 app.add_typer(carriers.app, name="carriers")
 app.add_typer(broadcasts.app, name="broadcasts")
