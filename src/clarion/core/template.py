@@ -24,9 +24,10 @@ class Template:
     def __init__(self, text: str, opening: str = "{") -> None:
         pieces = _PLACES[opening].split(text)
         self.text = text
-        self._literals = pieces[::2]
         self.variables = tuple(pieces[1::2])
         """The names of its places in their order, one that comes twice twice."""
+        # Formatting in C takes half the time of joining pieces, and a broadcast renders thousands.
+        self._format = "%s".join(literal.replace("%", "%%") for literal in pieces[::2])
 
     def render(self, values: Mapping[str, object]) -> str:
         """The text for these values: texts, numbers, true and false.
@@ -36,17 +37,16 @@ class Template:
         """
         if not self.variables:
             return self.text
-        filled = [self._literals[0]]
-        for name, literal in zip(self.variables, self._literals[1:], strict=True):
-            value = values.get(name)
-            if not isinstance(value, str):
-                value = _words(name, value)
-            filled.append(value)
-            filled.append(literal)
-        return "".join(filled)
+        found = [values.get(name) for name in self.variables]
+        for value in found:
+            if type(value) is not str:
+                return self._format % tuple(map(_words, self.variables, found))
+        return self._format % tuple(found)
 
 
 def _words(name: str, value: object) -> str:
+    if isinstance(value, str):
+        return value
     if isinstance(value, bool):
         return "true" if value else "false"
     if not isinstance(value, int | float):
