@@ -17,7 +17,7 @@ import uvloop
 
 from clarion.api.app import make_app
 from clarion.api.limits import MemoryLimits
-from clarion.api.services import BODY_LIMIT_BYTES, Services
+from clarion.api.services import BODY_LIMIT_BYTES, OUTCOME_WAIT_S, POWERED_BY, Services
 from clarion.flow import plan
 from clarion.flow.settings import Settings
 from clarion.flow.sweep import Sweeper
@@ -55,6 +55,8 @@ class ServeOptions:
     log_format: str = "auto"
     trusted_proxies: tuple[str, ...] = ()
     body_limit_bytes: int = BODY_LIMIT_BYTES
+    powered_by: str = POWERED_BY
+    outcome_wait_s: float = OUTCOME_WAIT_S
 
     @property
     def url(self) -> str:
@@ -122,6 +124,9 @@ class _Server:
                     registry=make_registry(runtime, connections),
                     body_limit_bytes=self._options.body_limit_bytes,
                     trusted_proxies=self._options.networks,
+                    powered_by=self._options.powered_by,
+                    outcome_wait_s=self._options.outcome_wait_s,
+                    stopping=self._stop.is_set,
                 )
                 async with _background(runtime, settings, connections, self._stop) as failed, _http(services, self._socket):
                     url = f"http://{self._options.host}:{self._socket.getsockname()[1]}"
@@ -183,6 +188,8 @@ async def _background(runtime: Runtime, settings: Settings, connections: Connect
         "sweep": Sweeper(runtime, settings).run(),
         "binds": connections.run(),
     }
+    # Before any bind: what came too late while nobody was here must not be taken.
+    await plan.plan(runtime)
     tasks = [asyncio.create_task(stage, name=name) for name, stage in stages.items()]
     for task in tasks:
         task.add_done_callback(ended)
