@@ -16,7 +16,7 @@ import uvicorn
 import uvloop
 
 from clarion.api.app import make_app
-from clarion.api.limits import MemoryLimits
+from clarion.api.limits import MemoryLimits, RequestLimits, SharedLimits
 from clarion.api.services import BODY_LIMIT_BYTES, OUTCOME_WAIT_S, POWERED_BY, Services
 from clarion.flow import plan
 from clarion.flow.settings import Settings
@@ -119,7 +119,7 @@ class _Server:
                 services = Services(
                     runtime=runtime,
                     settings=settings,
-                    limits=MemoryLimits(runtime.timer),
+                    limits=self._limits(runtime),
                     ready=connections.not_ready,
                     registry=make_registry(runtime, connections),
                     body_limit_bytes=self._options.body_limit_bytes,
@@ -138,6 +138,10 @@ class _Server:
                     log.info("server.stopping")
             log.info("server.stopped")
             return 1 if failed else 0
+
+    def _limits(self, runtime: Runtime) -> RequestLimits:
+        """On PostgreSQL others may answer HTTP too."""
+        return MemoryLimits(runtime.timer) if is_sqlite(self._options.url) else SharedLimits(runtime.store, runtime.timer)
 
     async def _make_default(self, runtime: Runtime) -> str | None:
         """The key of the organization `default`, if this start made it."""
