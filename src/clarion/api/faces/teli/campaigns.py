@@ -28,6 +28,7 @@ from clarion.api.faces.teli.shapes import (
 )
 from clarion.api.faces.teli.tenancy import campaign_at, organization_at
 from clarion.api.refusals import Code, Refusal
+from clarion.api.senders import refused_sender
 from clarion.core.phone import format_international
 from clarion.core.public_id import message_ids
 from clarion.flow.accept import SLICE
@@ -60,6 +61,9 @@ async def create(call: Call, body: TeliNewCampaign) -> Response | Refusal:
     sender = sender_from(body.teli_sms_number, organization)
     if sender is None:
         return Refusal(Code.FIELD_INVALID, "teli_sms_number")
+    refused = await refused_sender(call.services, organization, sender, "teli_sms_number")
+    if refused is not None:
+        return refused
     if body.enable_sms_to_voice and not (body.voice_agent_id and body.outbound_number):
         return Refusal(Code.FIELD_INVALID, "voice_agent_id")
     runtime = call.services.runtime

@@ -68,6 +68,7 @@ SENTENCES: Mapping[str, str] = {
     f"{Code.FIELD_PATTERN}:contact_email": "contact_email must be an email address",
     f"{Code.FIELD_INVALID}:phone_number": "Invalid phone number",
     f"{Code.FIELD_INVALID}:teli_sms_number": "teli_sms_number must be a phone number or a sender id",
+    Code.SENDER_UNREGISTERED: "{field} is not a registered sender",
     f"{Code.FIELD_INVALID}:voice_agent_id": "voice_agent_id and outbound_number are required when enable_sms_to_voice is true",
     f"{Code.FIELD_INVALID}:since": "since must be an ISO 8601 time",
     Code.FIELD_NOT_NUMBER: "{field} must be a whole number from 1",

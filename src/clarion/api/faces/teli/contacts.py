@@ -14,7 +14,6 @@ from clarion.core.phone import parse
 from clarion.store import contacts
 from clarion.store.contacts import ContactDraft
 
-
 PLACES = ("phone_number", "organization_id", "user_id", "list_id", "campaign_id")
 """Fields that say whose contact it is; all others are its own."""
 
