@@ -1,14 +1,17 @@
 """What is said of a body that does not fit: the code, and the field."""
 
+import json
 from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec import Meta, Struct
 
-from clarion.api.bodies import decode
+from clarion.api.bodies import DEPTH_MAX, decode
 from clarion.api.refusals import Code, Refusal
 
 
@@ -45,7 +48,12 @@ REFUSED = [
     (b'{"names": ["a"], "text": "\\udc00"}', Code.BODY_MALFORMED, None),
     (b'{"names": ["a"], "text": NaN}', Code.BODY_MALFORMED, None),
     (b'\xef\xbb\xbf{"names": ["a"], "text": "x"}', Code.BODY_MALFORMED, None),
-    (b'{"unknown": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", Code.BODY_MALFORMED, None),
+    (b'{"unknown": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", Code.BODY_TOO_DEEP, None),
+    (b"[" * 100_000, Code.BODY_NOT_OBJECT, None),
+    (b'{"unknown": ' + b"[" * 100_000, Code.BODY_TOO_DEEP, None),
+    (f'{{{GOOD}, "unknown": {"[" * DEPTH_MAX}{"]" * DEPTH_MAX}}}'.encode(), Code.BODY_TOO_DEEP, None),
+    (f'{{{GOOD}, "unknown": {"[[[]]," * DEPTH_MAX}1{"]" * DEPTH_MAX}}}'.encode(), Code.BODY_TOO_DEEP, None),
+    (f'{{{GOOD}, "unknown": {"""{"[": """ * DEPTH_MAX}1{"}" * DEPTH_MAX}}}'.encode(), Code.BODY_TOO_DEEP, None),
     (b"[]", Code.BODY_NOT_OBJECT, None),
     (b"null", Code.BODY_NOT_OBJECT, None),
     (b'"names"', Code.BODY_NOT_OBJECT, None),
@@ -89,6 +97,35 @@ def test_what_does_not_fit_is_refused_by_name(body: bytes, code: str, field: str
 def test_unknown_fields_are_ignored_and_escapes_of_nul_that_are_none_pass() -> None:
     body = decode(msgspec.json.Decoder(Body), rb'{"names": ["\\u0000"], "text": "x", "other": {"a": [1]}}')
     assert body == Body(names=["\\u0000"], text="x")
+
+
+PASSING = [
+    f'"unknown": {"[" * (DEPTH_MAX - 1)}{"]" * (DEPTH_MAX - 1)}',
+    f'"unknown": {"""{"a": [""" * 15}{"]}" * 15}',
+    f'"unknown": "{"[" * 1000}"',
+    f'"unknown": "{"{[" * 1000}"',
+    f'"unknown": "\\"{"[" * 1000}"',
+    f'"unknown": "\\\\", "other": "{"[" * 1000}"',
+    f'"unknown": "\\\\\\"{"[" * 1000}"',
+    f'"{"[" * 1000}": ["]", "[", {{}}]',
+]
+
+
+@pytest.mark.parametrize("more", PASSING, ids=lambda value: repr(value)[:40])
+def test_depth_is_that_of_the_json_and_not_of_its_texts(more: str) -> None:
+    assert isinstance(decode(msgspec.json.Decoder(Body), f"{{{GOOD}, {more}}}".encode()), Body)
+
+
+@given(st.recursive(st.text('[]{}\\"a'), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text('[{"\\'), inner, max_size=3)))
+def test_depth_is_counted_exactly(value: object) -> None:
+    def depth(item: object) -> int:
+        children = item.values() if isinstance(item, dict) else item if isinstance(item, list) else ()
+        return max(map(depth, children), default=0) + isinstance(item, dict | list)
+
+    for more in (DEPTH_MAX - depth(value) - 1, DEPTH_MAX - depth(value)):
+        nested = "[" * more + json.dumps(value, ensure_ascii=False) + "]" * more
+        decoded = decode(msgspec.json.Decoder(Body), f'{{{GOOD}, "unknown": {nested}}}'.encode())
+        assert isinstance(decoded, Body) is (more + depth(value) + 1 <= DEPTH_MAX)
 
 
 def test_limits_are_told() -> None:

@@ -15,6 +15,9 @@ from clarion.api.refusals import Code, Refusal
 
 T = TypeVar("T", bound=msgspec.Struct)
 
+DEPTH_MAX = 32
+"""The deepest body of the documents has four levels, and what clients keep with their contacts a few more."""
+
 
 async def read(request: Request, limit_bytes: int) -> bytes | Refusal:
     """The whole body. Of one that is too large no more is read than shows it, and the connection is closed after the answer."""
@@ -45,7 +48,9 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T | Refusal:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return Refusal(Code.BODY_MALFORMED, values={"reason": _reason(error)})
     except RecursionError:
-        return Refusal(Code.BODY_MALFORMED, values={"reason": "it is nested too deep"})
+        return _TOO_DEEP
+    if _is_too_deep(body):
+        return _TOO_DEEP
     # PostgreSQL's text takes every character but this one. It can only have come as an escape.
     if rb"\u0000" in body:
         names = zip(decoded.__struct_encode_fields__, decoded.__struct_fields__, strict=True)
@@ -53,6 +58,31 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T | Refusal:
         if field is not None:
             return Refusal(Code.FIELD_NUL, field)
     return decoded
+
+
+_TOO_DEEP = Refusal(Code.BODY_TOO_DEEP, values={"limit": DEPTH_MAX})
+
+_ONE_KIND = bytes.maketrans(b"{}", b"[]")
+_NO_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
+_RUN = b"[" * (DEPTH_MAX + 1)
+
+
+def _is_too_deep(body: bytes) -> bool:
+    """Of a body that is JSON. 0.5 ms for 10,000 recipients with two values each, where brackets in texts come in pairs; 20 ms if not."""
+    if not _is_deep(body):
+        return False
+    unescaped = body.replace(rb"\\", b"").replace(rb"\"", b"")
+    return _is_deep(b"".join(unescaped.split(b'"')[::2]))
+
+
+def _is_deep(body: bytes) -> bool:
+    """Whether brackets are left when the innermost ones were taken away so often."""
+    brackets = body.translate(_ONE_KIND, _NO_BRACKETS)
+    for _ in range(DEPTH_MAX):
+        if not brackets or _RUN in brackets:
+            break
+        brackets = brackets.replace(b"[]", b"")
+    return bool(brackets)
 
 
 _LOCATION = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")

@@ -25,6 +25,7 @@ class Code(StrEnum):
     BODY_TOO_LARGE = "body_too_large"
     BODY_ENCODED = "body_encoded"
     BODY_MALFORMED = "body_malformed"
+    BODY_TOO_DEEP = "body_too_deep"
     BODY_NOT_OBJECT = "body_not_object"
 
     FIELD_MISSING = "field_missing"
@@ -102,6 +103,7 @@ SENTENCES: Mapping[str, str] = {
     Code.BODY_TOO_LARGE: "The body is larger than {limit} bytes.",
     Code.BODY_ENCODED: "Compressed bodies are not taken: {encoding}.",
     Code.BODY_MALFORMED: "The body is not JSON: {reason}.",
+    Code.BODY_TOO_DEEP: "The body is nested deeper than {limit} levels.",
     Code.BODY_NOT_OBJECT: "The body must be a JSON object, not {got}.",
     Code.FIELD_MISSING: "This field is required.",
     Code.FIELD_NULL: "This field may not be null.",
