@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 from tests.api.conftest import KENYA, KEY, NOW, OTHER_KEY, Unlimited, World, serving
 
-from clarion.api.faces.teekrr.choices import label
+from clarion.api.faces.teekrr.choices import label, labelled
 from clarion.core.states import State
 from clarion.flow.plan import plan
 from clarion.store import Store, doctor, keywords, tables, templates, views
@@ -301,3 +301,24 @@ async def test_the_key_may_come_in_either_header(world: World) -> None:
     """Choices, All faces: X-API-Key or Bearer."""
     response = await world.post(SMS, QUICK, key=None, headers={"X-API-Key": KEY})
     assert response.status_code == 200
+
+
+async def test_a_broadcast_is_counted_in_the_seeds_words(world: World) -> None:
+    """Choices, Teekrr: the literal words wherever a `broadcastUuid` is looked up; in all, one row for each recipient."""
+    data = await accepted(world, {**QUICK, "recipients": [*(str(254_712_000_000 + k) for k in range(6)), "banana"]})
+
+    async def words() -> dict[str, int]:
+        view = await world.store.read(views.broadcast, 1, UUID(data["broadcastUuid"]))
+        assert view is not None
+        return {word: count for word, count in labelled(view, await world.store.read(views.unmarked_open, view.id)).items() if count}
+
+    assert await words() == {"pending": 6, "failed": 1}
+    await plan(world.services.runtime)
+    assert await words() == {"enqueued": 6, "failed": 1}
+    messages = await world.mark_all()
+    assert await words() == {"send": 6, "failed": 1}
+    for message, state in zip(messages, (State.SENT, State.REFUSED, State.UNKNOWN, State.SENT, State.SENT), strict=False):
+        await world.end(message, state)
+    await world.end(messages[3], State.DELIVERED)
+    await world.end(messages[4], State.UNDELIVERED)
+    assert await words() == {"send": 3, "delivered": 1, "failed": 3}

@@ -75,17 +75,18 @@ def show_list(
 @app.command("show", epilog="clarion broadcasts show 018f3a2b-4c5d-7e6f-8a9b-0c1d00000000")
 def show(broadcast_id: BroadcastId, data_dir: DataDir = DATA_DIR, database_url: DatabaseUrl = None, as_json: Json = False) -> None:
     """Show where a broadcast's messages stand, why some failed, what is open and until when, and its money."""
-    from clarion.store import history
+    from clarion.store import history, views
 
-    async def work(runtime: "Runtime") -> "tuple[BroadcastView, Organization, list[Reason], Hold]":
+    async def work(runtime: "Runtime") -> "tuple[BroadcastView, Organization, list[Reason], Hold, dict[str, int]]":
         view = await find(runtime, broadcast_id)
         reasons = await runtime.store.read(history.failure_reasons, view)
-        return view, await owner_of(runtime, view), reasons, await runtime.store.read(history.hold_of, view.id)
+        words = vendor_words(view, await runtime.store.read(views.unmarked_open, view.id))
+        return view, await owner_of(runtime, view), reasons, await runtime.store.read(history.hold_of, view.id), words
 
-    view, owner, reasons, hold = with_database(data_dir, database_url, work)
+    view, owner, reasons, hold, words = with_database(data_dir, database_url, work)
     if as_json:
         shown = [{"state": reason.state, "reason": reason.reason, "messages": reason.messages} for reason in reasons]
-        print_json(fields(view, owner) | {"reasons": shown, "money": _money(hold, owner)})
+        print_json(fields(view, owner) | {"reasons": shown, "money": _money(hold, owner)} | ({"labels": words} if words else {}))
         return
     print_facts(
         [
@@ -103,6 +104,7 @@ def show(broadcast_id: BroadcastId, data_dir: DataDir = DATA_DIR, database_url: 
             ("Completed", local(view.finished_at, owner.zone)),
             ("Open", open_until(view, owner.zone)),
             ("Money", f"{_told(hold, owner)}"),
+            ("In Teekrr's words", ", ".join(f"{word} {count:,}" for word, count in words.items()) or None),
         ]
     )
     rows = [(state, f"{count:,}") for state, count in by_state(view).items() if count]
@@ -220,6 +222,13 @@ async def owner_of(runtime: "Runtime", view: "BroadcastView") -> "Organization":
 
     every = await runtime.store.read(catalog.load_organizations)
     return next(organization for organization in every if organization.id == view.organization_id)
+
+
+def vendor_words(view: "BroadcastView", unmarked_open: int) -> dict[str, int]:
+    """A Teekrr broadcast's rows by the words of its documents, which send people here with a `broadcastUuid`; empty for other faces."""
+    from clarion.api.faces.teekrr.choices import NAME, labelled
+
+    return labelled(view, unmarked_open) if view.face == NAME else {}
 
 
 def by_state(view: "BroadcastView") -> dict[str, int]:

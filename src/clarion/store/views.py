@@ -181,6 +181,12 @@ def _message(row: Sequence[Any], created_at: int) -> MessageView:
     return MessageView(offset, recipient, sender, state, bool(chunk_open), reason, created_at, updated_at)
 
 
+def unmarked_open(connection: Connection, broadcast_id: int) -> int:
+    """How many messages of a broadcast a bind may take at any time."""
+    query = "SELECT coalesce(sum(last_id - marked_id), 0) FROM chunks WHERE broadcast_id = :id AND state IN ('ready', 'claimed')"
+    return int(rows.all(connection, query, id=broadcast_id)[0][0])
+
+
 def balance(connection: Connection, organization_id: int) -> int:
     """What is available in the wallet, in thousandths of the minor unit: what is held is gone from it."""
     return int(rows.all(connection, "SELECT available_milli FROM wallets WHERE organization_id = :id", id=organization_id)[0][0])

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from clarion.api.limits import Counter
 from clarion.api.refusals import Code
 from clarion.core.states import State
+from clarion.store.views import BroadcastView
 
 NAME = "teekrr"
 
@@ -87,3 +88,15 @@ def label(state: str, *, chunk_open: bool) -> str:
     if state == State.WAITING:
         return "enqueued" if chunk_open else "pending"
     return _LABELS[state]
+
+
+def labelled(view: BroadcastView, unmarked_open: int) -> dict[str, int]:
+    """How many rows of a broadcast have each word, in the order of their way. Those rejected at accept are rows that failed."""
+    counts = dict.fromkeys(("pending", "enqueued", "send", "delivered", "failed"), 0)
+    counts["pending"] = view.counts[State.WAITING] - unmarked_open
+    counts["enqueued"] = unmarked_open
+    counts["send"] = view.on_the_way
+    counts["failed"] = view.rejected
+    for state, word in _LABELS.items():
+        counts[word] += view.counts[state]
+    return counts
