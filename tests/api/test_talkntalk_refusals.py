@@ -101,7 +101,7 @@ REFUSED: list[tuple[str, str, object, int, dict[str, Any]]] = [
         SEND_BULK,
         b'{"x": ' + b"[" * 50_000 + b"]" * 50_000 + b"}",
         400,
-        {"detail": "JSON parse error - it is nested too deep"},
+        {"detail": "The body is nested deeper than 32 levels."},
     ),
     ("choices: no object", SEND_BULK, [BULK], 400, {"detail": "Invalid data. Expected an object, but got array."}),
     ("choices: no object", SEND, "Hi", 400, {"detail": "Invalid data. Expected an object, but got str."}),

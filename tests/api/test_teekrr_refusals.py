@@ -194,7 +194,13 @@ INVALID: list[tuple[str, object, str, str]] = [
         "choices: JSON depth",
         b'{"x": ' + b"[" * 50_000 + b"]" * 50_000 + b"}",
         "body",
-        "The body is not JSON: it is nested too deep.",
+        "The body is nested deeper than 32 levels.",
+    ),
+    (
+        "choices: more than 10 segments are refused, and no text has so many places",
+        {**DYNAMIC, "templateContent": "{name}" * 101},
+        "templateContent",
+        "The text has more than 100 places for values.",
     ),
 ]
 

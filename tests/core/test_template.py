@@ -2,7 +2,7 @@
 
 import pytest
 
-from clarion.core.template import MissingVariable, Template
+from clarion.core.template import VALUE_CHARACTERS_MAX, MissingVariable, Template
 
 RENDERED: list[tuple[str, dict[str, object], str]] = [
     ("Hello", {}, "Hello"),
@@ -54,3 +54,7 @@ def test_double_braces_are_the_other_vendors() -> None:
     template = Template("Hi {{name}}, {name}", "{{")
     assert template.variables == ("name",)
     assert template.render({"name": "Asha"}) == "Hi Asha, {name}"
+
+
+def test_a_long_value_in_many_places_does_not_fill_the_memory() -> None:
+    assert len(Template("{a}" * 100).render({"a": "x" * 10_000_000})) == 100 * VALUE_CHARACTERS_MAX

@@ -51,6 +51,7 @@ class Code(StrEnum):
     UNKNOWN_KEYWORD = "unknown_keyword"
     ITEM_WITHOUT_RECIPIENT = "item_without_recipient"
     PLACES_WITHOUT_VALUES = "places_without_values"
+    PLACES_TOO_MANY = "places_too_many"
     NOBODY_LEFT = "nobody_left"
     INSUFFICIENT_CREDIT = "insufficient_credit"
     SENDER_UNREGISTERED = "sender_unregistered"
@@ -128,6 +129,7 @@ SENTENCES: Mapping[str, str] = {
     Code.UNKNOWN_KEYWORD: "This keyword is not registered.",
     Code.ITEM_WITHOUT_RECIPIENT: "Item {position} names no recipient.",
     Code.PLACES_WITHOUT_VALUES: "The text has places for {names}, and these recipients bring no values for them.",
+    Code.PLACES_TOO_MANY: "The text has more than {limit} places for values.",
     Code.NOBODY_LEFT: "None of the recipients can be sent to: {reasons}.",
     Code.INSUFFICIENT_CREDIT: "Insufficient credit: {required} required, {available} available.",
     Code.SENDER_UNREGISTERED: "This sender id is not registered.",

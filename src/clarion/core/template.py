@@ -9,6 +9,12 @@ _PLACES: Final = {
     "{{": re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_. -]{0,63}?)\s*\}\}"),
 }
 
+VALUE_CHARACTERS_MAX = 10_000
+"""No more of a value is put into a text, which is then far too long to be sent: a long value in many places would be gigabytes."""
+
+PLACES_MAX = 100
+"""What a face should take; more have no use in a text that can be sent."""
+
 
 class MissingVariable(LookupError):
     """A recipient has no value for a place of the text."""
@@ -27,7 +33,7 @@ class Template:
         self.variables = tuple(pieces[1::2])
         """The names of its places in their order, one that comes twice twice."""
         # Formatting in C takes half the time of joining pieces, and a broadcast renders thousands.
-        self._format = "%s".join(literal.replace("%", "%%") for literal in pieces[::2])
+        self._format = f"%.{VALUE_CHARACTERS_MAX}s".join(literal.replace("%", "%%") for literal in pieces[::2])
 
     def render(self, values: Mapping[str, object]) -> str:
         """The text for these values: texts, numbers, true and false.

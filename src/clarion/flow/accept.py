@@ -27,6 +27,9 @@ SLICE = 500
 SEGMENTS_MAX = 10
 """A longer text is refused for its recipient: it is nearly always a mistake, and a costly one."""
 
+CHARACTERS_MAX = SEGMENTS_MAX * 153
+"""No text that is longer has so few segments (3GPP TS 23.038): it need not be measured."""
+
 RECIPIENT_CHARACTERS_MAX = 64
 """What is kept of a recipient that was refused."""
 
@@ -225,6 +228,8 @@ def _renderer(order: Order) -> Callable[[int], _Rendered]:
 
     def render(position: int) -> _Rendered:
         text = template.render(variables[position])
+        if len(text) > CHARACTERS_MAX:
+            return None, "", SEGMENTS_MAX + 1
         size = measure(text)
         return text, size.encoding, size.segments
 

@@ -24,7 +24,7 @@ from clarion.api.refusals import Code, Refusal
 from clarion.core.moments import parse_moment, write_moment
 from clarion.core.money import format_money
 from clarion.core.states import State
-from clarion.core.template import Template
+from clarion.core.template import PLACES_MAX, Template
 from clarion.flow.accept import NobodyLeft, Order, accept
 from clarion.store import keywords, templates
 from clarion.store.broadcasts import Shortfall
@@ -53,7 +53,11 @@ async def send_sms(call: Call, body: SendSms) -> Response | Refusal:
     text = await _text(call, body)
     if isinstance(text, Refusal):
         return text
-    if addressed.variables is None and (places := Template(text).variables):
+    places = Template(text).variables
+    if len(places) > PLACES_MAX:
+        field = "templateName" if body.template_content is None else "templateContent"
+        return Refusal(Code.PLACES_TOO_MANY, field, {"limit": PLACES_MAX})
+    if addressed.variables is None and places:
         # In the standard mode nobody has a value for them, and a brace with a word in it is no text for a phone.
         return Refusal(Code.PLACES_WITHOUT_VALUES, "recipients", {"names": ", ".join(dict.fromkeys(places))})
     organization = call.organization
