@@ -48,6 +48,7 @@ class Played(NamedTuple):
     organization_id: int
     carrier_id: int
     first_id: int
+    refunds: bool
 
 
 def play(connection: Connection, hand: Played, script: list[tuple[str, list[Said]]]) -> None:
@@ -65,6 +66,9 @@ def play(connection: Connection, hand: Played, script: list[tuple[str, list[Said
             assert rows.get(message_id, (0, 0)) <= (row.attempt, RANK[row.state]), f"{before.get(message_id)} -> {row}"
             assert message_id not in before or before[message_id].state != State.DELIVERED or row.state == State.DELIVERED
             rows[message_id] = (row.attempt, RANK[row.state])
+            if hand.refunds and row.state == State.UNDELIVERED:
+                # Whatever it was charged before: a failure gives it back, and nothing charges it again.
+                charges[message_id] = 0
             if row.state not in HELD:
                 assert charges.setdefault(message_id, row.charged_milli) == row.charged_milli
         counters_are_exact(connection)
@@ -155,9 +159,9 @@ def _recipient(hand: Played, message_id: int) -> int:
     return 254_700_000_000 + message_id - hand.first_id
 
 
-async def _begin(hand: Hand) -> Played:
+async def _begin(hand: Hand, *, refunds: bool) -> Played:
     """A broadcast of two chunks of three messages, on the road."""
-    accepted = await hand.accept(MESSAGES, lane=0)
+    accepted = await hand.accept(MESSAGES, lane=0, refunds_failed=refunds)
     view = await hand.view(accepted)
     first = view.first_id
     await hand.run(f"UPDATE chunks SET last_id = {first + 2} WHERE id = {first}")
@@ -167,7 +171,7 @@ async def _begin(hand: Hand) -> Played:
         f" FROM chunks WHERE id = {first}"
     )
     await hand.run(f"UPDATE broadcasts SET open_chunks = 2 WHERE id = {view.id}")
-    return Played(view.id, hand.organization.id, hand.carrier_id, first)
+    return Played(view.id, hand.organization.id, hand.carrier_id, first, refunds)
 
 
 class _Undone(Exception):
@@ -179,9 +183,9 @@ def _play_and_undo(connection: Connection, hand: Played, script: list[tuple[str,
     raise _Undone
 
 
-@pytest.fixture
-async def played(store: Store) -> Played:
-    return await _begin(await by_hand(store))
+@pytest.fixture(params=[False, True], ids=["kept", "refunded"])
+async def played(store: Store, request: pytest.FixtureRequest) -> Played:
+    return await _begin(await by_hand(store), refunds=request.param)
 
 
 def limits(examples: int) -> settings:

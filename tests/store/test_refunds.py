@@ -10,6 +10,7 @@ from clarion.core.states import State
 from clarion.store import Store, doctor
 from clarion.store import tables as t
 from clarion.store.chunks import Marked
+from clarion.store.deliveries import AttemptFact
 
 BEFORE = 10 * PRICE
 
@@ -101,3 +102,17 @@ async def test_the_doctor_finds_a_refund_that_is_missing(hand: Hand) -> None:
     await exact(hand)
     await hand.run("UPDATE broadcasts SET refunds_failed = true")
     assert [finding.code for finding in await hand.store.read(doctor.examine, hand.at)] == ["refund_wrong"]
+
+
+async def test_one_that_failed_and_was_delivered_in_one_batch_keeps_its_charge(hand: Hand) -> None:
+    """Its second attempt failed, the first arrived after all, and both receipts come together."""
+    first, *_ = await marked(hand, refunds_failed=True)
+    retry = fact(first, State.RETRY, attempt=2, due_at=hand.at)
+    ended = AttemptFact(first.message_id, 1, hand.carrier_id, "r-early", "unknown", None)
+    await hand.record([retry], attempts=[ended])
+    again = (await hand.take()).messages
+    await hand.record([fact(again[0], State.SENT)])
+    await hand.receive(about(first, State.UNDELIVERED), about(first)._replace(reference="r-early"))
+    assert (await hand.states())[first.message_id] == State.DELIVERED
+    assert (await booked(hand, "charge"), await booked(hand, "refund")) == (PRICE, 0)
+    await exact(hand)

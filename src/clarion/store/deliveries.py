@@ -205,7 +205,7 @@ def settle(connection: Connection, moved: Iterable[Moved], now: int) -> None:
     counts: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     charges: dict[tuple[int, int], int] = defaultdict(int)
     releases: dict[tuple[int, int], int] = defaultdict(int)
-    failed: dict[int, dict[tuple[int, int], int]] = defaultdict(lambda: defaultdict(int))
+    failed: dict[int, int] = {}
     for (chunk_id, broadcast_id, organization_id, old, new, price_milli), n in Counter(moved).items():
         changes = counts[chunk_id]
         changes[new] += n
@@ -217,7 +217,7 @@ def settle(connection: Connection, moved: Iterable[Moved], now: int) -> None:
             case Money.RELEASE:
                 releases[broadcast_id, organization_id] += n * price_milli
         if new == State.UNDELIVERED and (old == State.SENT or old in HELD):
-            failed[chunk_id][broadcast_id, organization_id] += n * price_milli
+            failed[chunk_id] = broadcast_id
     if not counts:
         return
     _end_chunks(connection, _count(connection, counts), now)
@@ -225,30 +225,36 @@ def settle(connection: Connection, moved: Iterable[Moved], now: int) -> None:
     money.draw_holds(connection, charges, releases, now, refunds)
 
 
-def _take_back(connection: Connection, failed: Mapping[int, Mapping[tuple[int, int], int]]) -> dict[tuple[int, int], int]:
-    """Uncharge the rows of failed messages whose broadcasts refund them. `failed`: prices by chunk, then broadcast and organization.
+def _take_back(connection: Connection, failed: Mapping[int, int]) -> dict[tuple[int, int], int]:
+    """Uncharge failed messages whose broadcasts refund them. `failed` are chunks with moves to undelivered, and their broadcasts.
 
-    Returns the sums to refund: of exactly the moves, so each is refunded once.
+    Returns the sums to refund: the prices of exactly the rows that were charged until now. One that the same batch has brought on to
+    delivered keeps its charge.
     """
-    ids = sorted({broadcast_id for sums in failed.values() for broadcast_id, _ in sums})
     found = rows.execute(
         connection,
         "SELECT b.id FROM v JOIN broadcasts b ON b.id = v.id WHERE b.refunds_failed",
-        v=({"id": "bigint"}, [(broadcast_id,) for broadcast_id in ids]),
+        v=({"id": "bigint"}, [(broadcast_id,) for broadcast_id in sorted(set(failed.values()))]),
     )
     refunding = {broadcast_id for (broadcast_id,) in found}
-    refunds: dict[tuple[int, int], int] = defaultdict(int)
+    uncharged: list[tuple[int]] = []
     for chunk_id in sorted(failed):
-        for key, amount in failed[chunk_id].items():
-            if key[0] in refunding:
-                refunds[key] += amount
-                rows.all(connection, _UNCHARGE, chunk_id=chunk_id)
-    return refunds
+        if failed[chunk_id] in refunding:
+            uncharged += rows.all(connection, _UNCHARGE, chunk_id=chunk_id)
+    sums: dict[tuple[int, int], int] = defaultdict(int)
+    for broadcast_id, organization_id, price_milli in rows.execute(
+        connection,
+        "SELECT m.broadcast_id, m.organization_id, m.price_milli FROM v JOIN messages m ON m.id = v.id",
+        v=({"id": "bigint"}, uncharged),
+    ):
+        sums[broadcast_id, organization_id] += price_milli
+    return sums
 
 
 _UNCHARGE = (
     "UPDATE deliveries SET charged_milli = 0 WHERE message_id >= :chunk_id"
     " AND message_id <= (SELECT last_id FROM chunks WHERE id = :chunk_id) AND state = 'undelivered' AND charged_milli <> 0"
+    " RETURNING message_id"
 )
 """By chunk, because moves are counted, not listed; a broadcast that refunds has no other rows like these."""
 
