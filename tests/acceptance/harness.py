@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from typing import Any, TypeVar
 import httpx
 from sqlalchemy import Connection
 
+from clarion.store import Store
 from clarion.store.engine import open_store
 from clarion.wiring.machine import SystemTimer
 
@@ -37,7 +39,7 @@ T = TypeVar("T")
 def environment(**more: str) -> dict[str, str]:
     """The machine's, without settings of Clarion's that whoever runs the tests may have."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("CLARION_")}
-    return kept | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)} | more
+    return kept | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "NO_PROXY": "127.0.0.1"} | more
 
 
 def free_port() -> int:
@@ -58,7 +60,9 @@ async def until(condition: Callable[[], T], what: str, patience_s: float = PATIE
 
 def clarion(*arguments: str) -> "subprocess.CompletedProcess[str]":
     """Run a command to its end."""
-    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, env=environment(), timeout=PATIENCE_S)
+    return subprocess.run(
+        [*COMMAND, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment(), timeout=PATIENCE_S
+    )
 
 
 @dataclass
@@ -72,7 +76,7 @@ class Server:
     port: int = field(default_factory=free_port)
     key: str = ""
     process: "subprocess.Popen[bytes] | None" = None
-    client: httpx.AsyncClient = field(default_factory=lambda: httpx.AsyncClient(timeout=PATIENCE_S))
+    client: httpx.AsyncClient = field(default_factory=lambda: httpx.AsyncClient(timeout=PATIENCE_S, trust_env=False))
 
     @property
     def url(self) -> str:
@@ -85,17 +89,16 @@ class Server:
 
     @property
     def log(self) -> Path:
-        return self.data_dir / "serve.log"
+        return self.data_dir.with_suffix(".log")
 
     @property
     def said(self) -> Path:
         """What it wrote to standard output."""
-        return self.data_dir / "serve.out"
+        return self.data_dir.with_suffix(".out")
 
     def launch(self) -> None:
         """Start the process, and do not wait for it."""
-        self.data_dir.mkdir(exist_ok=True)
-        arguments = ("serve", "--port", str(self.port), "--log-format", "json", *self.place, *self.options)
+        arguments = ("serve", "--port", str(self.port), "--data-dir", str(self.data_dir), *self.place[:2], *self.options)
         with self.log.open("ab") as log, self.said.open("wb") as said:
             self.process = subprocess.Popen(
                 [*COMMAND, *arguments],
@@ -158,14 +161,45 @@ class Server:
 
     async def look(self, read: Callable[[Connection], T]) -> T:
         """What is in the database."""
+        async with self.database() as store:
+            return await store.read(read)
+
+    @asynccontextmanager
+    async def database(self) -> AsyncIterator[Store]:
+        """Beside the server, or after its death."""
         store = await open_store(self.postgres_url or f"sqlite:///{self.data_dir / 'clarion.db'}", SystemTimer())
         try:
-            return await store.read(read)
+            yield store
         finally:
             await store.close()
 
     async def post(self, path: str, body: Any, key: str | None = None) -> httpx.Response:
         return await self.client.post(f"{self.url}{path}", json=body, headers={"Authorization": f"Bearer {key or self.key}"})
+
+    async def statuses(self, campaign: str) -> dict[str, str]:
+        """The vendor's word for where each recipient's message stands."""
+        found: dict[str, str] = {}
+        page = f"{self.url}/v1/sms/campaigns/messages/?page_size=1000"
+        while page:
+            response = await self.post(page.removeprefix(self.url), {"campaign_id": campaign})
+            assert response.status_code == 200, response.text
+            answer = response.json()
+            found |= {result["mobile"]: result["status"] for result in answer["results"]}
+            page = answer["next"]
+        return found
+
+    async def completed(self, campaign: str) -> bool:
+        response = await self.post("/v1/sms/campaigns/status/", {"campaign_id": campaign})
+        assert response.status_code == 200, response.text
+        return bool(response.json()["status"] == "completed")
+
+    async def ended(self, campaign: str) -> dict[str, str]:
+        """The same, once no message is on its way any more."""
+        end = time.monotonic() + PATIENCE_S
+        while {"queued", "sent"} & set((statuses := await self.statuses(campaign)).values()):
+            assert time.monotonic() < end, Counter(statuses.values())
+            await asyncio.sleep(0.3)
+        return statuses
 
     async def send_bulk(self, recipients: list[str], text: str) -> str:
         """The campaign id; every recipient is queued."""
@@ -193,6 +227,11 @@ class SmscProcess:
 
     port: int
     log: Path
+
+    @property
+    def count(self) -> int:
+        """How many submits it wrote down."""
+        return self.log.read_bytes().count(b"\n") if self.log.exists() else 0
 
     def submits(self) -> list[dict[str, Any]]:
         text = self.log.read_text() if self.log.exists() else ""
