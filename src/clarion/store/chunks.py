@@ -45,7 +45,7 @@ class Marked(NamedTuple):
 class Taken(NamedTuple):
     """What a mark gave. `fenced`: the bind belongs to somebody else. `exhausted`: a chunk was marked to its end, others may be opened.
 
-    `more`: what was open had more in it than there was room for.
+    `more`: what is open has, or may have, more in it than was marked.
     """
 
     messages: list[Marked]
@@ -102,10 +102,12 @@ def take(
         return Taken([], fenced=True)
     retried = _mark_retries(connection, carrier_id, fence, room, now)
     room -= len(retried)
-    candidates = [_Candidate(*row) for row in rows.all(connection, _OWN, bind_id=bind_id)]
-    candidates += [_Candidate(*row) for row in rows.all(connection, _READY, carrier_id=carrier_id, candidates=CANDIDATES_MAX)]
+    ready = [_Candidate(*row) for row in rows.all(connection, _READY, carrier_id=carrier_id, candidates=CANDIDATES_MAX)]
+    candidates = [_Candidate(*row) for row in rows.all(connection, _OWN, bind_id=bind_id)] + ready
     ranges = _share(candidates, room, bulk_room, in_flight)
-    more = sum(c.last_id - c.marked_id for c in candidates) > sum(to_id - from_id for _, from_id, to_id in ranges)
+    # Where a query came back full, what it left out has not been looked at.
+    full = room == 0 or len(ready) == CANDIDATES_MAX
+    more = full or sum(c.last_id - c.marked_id for c in candidates) > sum(to_id - from_id for _, from_id, to_id in ranges)
     if not ranges:
         return Taken(retried, more=more)
     marked = {chunk_id for (chunk_id,) in rows.execute(connection, _MARK, v=(_RANGE, sorted(ranges)), bind_id=bind_id, fence=fence)}
