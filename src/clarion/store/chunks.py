@@ -213,7 +213,11 @@ _MARK_RETRY = (
 
 def _mark_retries(connection: Connection, carrier_id: int, fence: int, room: int, now: int) -> list[Marked]:
     """Retries are marked row by row: they are rare."""
-    found = rows.all(connection, _RETRIES, carrier_id=carrier_id, now=now, room=room) if room > 0 else []
+    if room <= 0:
+        return []
+    # Locked, so that what a sweep or another bind is moving at this moment is neither passed over nor waited for.
+    lock = rows.for_update(connection, "d", skip_locked=True)
+    found = rows.all(connection, _RETRIES + lock, carrier_id=carrier_id, now=now, room=room)
     if not found:
         return []
     due = {row[0]: (Marked(*row[:-1]), row[-1]) for row in found}
