@@ -86,9 +86,26 @@ async def accept(runtime: Runtime, catalog: Catalog, order: Order) -> Accepted:
     """Accept an order durably. Raises `broadcasts.Shortfall` for one that must be paid whole, and the store's `Unavailable`."""
     now = runtime.clock.now()
     recipients, numbers = await _unique(runtime, order)
+    # A small order asks for opt-outs in the transaction that stores it, and comes back here in the rare case that there are some.
+    unwanted = await _opted_out(runtime, order, numbers) if len(recipients) > SLICE else set()
+    while True:
+        accepted = await _accept(runtime, catalog, order, recipients, numbers, unwanted, now)
+        if isinstance(accepted, Accepted):
+            return accepted
+        unwanted |= accepted
+
+
+async def _opted_out(runtime: Runtime, order: Order, numbers: Sequence[int]) -> set[int]:
+    return await runtime.store.read(broadcasts.opted_out, order.organization.id, [number for number in numbers if number])
+
+
+async def _accept(
+    runtime: Runtime, catalog: Catalog, order: Order, recipients: list[str], numbers: list[int], unwanted: set[int], now: int
+) -> Accepted | set[int]:
+    """Accept for all but the unwanted; or, of a small order, the opted-out recipients that are still in it."""
     encoding, segments, _ = measure(order.text)
     rejections = {index: Rejection("invalid_number") for index, number in enumerate(numbers) if not number}
-    priced = await _price(runtime, catalog, order, numbers, segments, rejections)
+    priced = await _price(runtime, catalog, order, numbers, segments, unwanted, rejections)
     draft = Draft(
         public_id=runtime.ids.broadcast(now),
         organization_id=order.organization.id,
@@ -101,12 +118,15 @@ async def accept(runtime: Runtime, catalog: Catalog, order: Order) -> Accepted:
     )
     body = _Body(order, draft, numbers, priced, encoding, segments)
     offsets = await _store(runtime, body, recipients, rejections)
-    for topic in {carrier_topic(carrier) if order.lane < 2 else PLAN for carrier in priced.carriers}:
+    if isinstance(offsets, set):
+        return offsets
+    carriers = set(priced.carriers)
+    for topic in {carrier_topic(carrier) if order.lane < 2 else PLAN for carrier in carriers}:
         runtime.broker.ring(topic)
     return Accepted(
         broadcast_id=draft.public_id,
         sender=order.sender,
-        simulated=any(catalog.simulated(carrier) for carrier in set(priced.carriers)),
+        simulated=any(catalog.simulated(carrier) for carrier in carriers),
         created_at=now,
         recipients=recipients,
         numbers=numbers,
@@ -128,14 +148,20 @@ async def _unique(runtime: Runtime, order: Order) -> tuple[list[str], list[int]]
                 seen.add(known)
                 recipients.append(text)
                 numbers.append(number or 0)
-        await runtime.timer.sleep(0)
+        if len(order.recipients) > SLICE:
+            await runtime.timer.sleep(0)
     return recipients, numbers
 
 
 async def _price(
-    runtime: Runtime, catalog: Catalog, order: Order, numbers: Sequence[int], segments: int, rejections: dict[int, Rejection]
+    runtime: Runtime,
+    catalog: Catalog,
+    order: Order,
+    numbers: Sequence[int],
+    segments: int,
+    unwanted: set[int],
+    rejections: dict[int, Rejection],
 ) -> _Priced:
-    opted_out = await runtime.store.read(broadcasts.opted_out, order.organization.id, [number for number in numbers if number])
     priced = _Priced([], [], [])
     for index, number in enumerate(numbers):
         if index % SLICE == SLICE - 1:
@@ -143,7 +169,7 @@ async def _price(
         if not number:
             continue
         quote = catalog.quote(number, order.organization)
-        if number in opted_out:
+        if number in unwanted:
             rejections[index] = Rejection("opted_out")
         elif segments > SEGMENTS_MAX:
             rejections[index] = Rejection("too_long")
@@ -196,8 +222,11 @@ class _Body:
         return refused | {stop: Rejection("insufficient_balance", self.priced.prices[reserved.paid], reserved.available_milli)}
 
 
-async def _store(runtime: Runtime, body: _Body, recipients: Sequence[str], rejections: dict[int, Rejection]) -> list[int]:
-    """The three transactions; adds to the rejections what could not be paid, and returns the offsets, parallel to the recipients."""
+async def _store(runtime: Runtime, body: _Body, recipients: Sequence[str], rejections: dict[int, Rejection]) -> list[int] | set[int]:
+    """The three transactions; adds to the rejections what could not be paid, and returns the offsets, parallel to the recipients.
+
+    Of a small order with opted-out recipients nothing is stored, and these are returned.
+    """
     organization, carriers = body.order.organization, body.priced.carriers
     totals = list(accumulate(body.priced.prices))
     terms = Terms(body.order.partial, None if organization.billing == "none" else organization.limit_milli)
@@ -211,26 +240,29 @@ async def _store(runtime: Runtime, body: _Body, recipients: Sequence[str], rejec
         )
 
     if len(recipients) <= SLICE:
-        reserved = await runtime.store.write(broadcasts.accept_whole, body.draft, totals, terms, build)
+        wanted = [body.numbers[index] for index in body.priced.indexes]
+        result = await runtime.store.write(broadcasts.accept_whole, body.draft, wanted, totals, terms, build)
+        if isinstance(result, set):
+            return result
+        reserved = result
     else:
         reserved = await runtime.store.write(broadcasts.reserve, body.draft, totals, terms)
-        await _add_slices(runtime, body, reserved)
-        built = _chunks(reserved, lay_out(carriers[: reserved.paid])[1])
+        places, ranges = lay_out(carriers[: reserved.paid])
+        await _add_slices(runtime, body, reserved, places)
         refused = _rejects(recipients, body.refusals(reserved, len(recipients)), rejections)
-        await runtime.store.write(broadcasts.publish, reserved.broadcast_id, body.draft, built, refused)
+        await runtime.store.write(broadcasts.publish, reserved.broadcast_id, body.draft, _chunks(reserved, ranges), refused)
     rejections.update(body.refusals(reserved, len(recipients)))
     offsets = [0] * len(recipients)
-    for offset, place in enumerate(lay_out(carriers[: reserved.paid])[0], 1):
+    for offset, place in enumerate(lay_out(carriers[: reserved.paid])[0] if len(recipients) <= SLICE else places, 1):
         offsets[body.priced.indexes[place]] = offset
     return offsets
 
 
-async def _add_slices(runtime: Runtime, body: _Body, reserved: Reserved) -> None:
+async def _add_slices(runtime: Runtime, body: _Body, reserved: Reserved, places: Sequence[int]) -> None:
     """Hand the slices over without waiting for each other's commit: the store groups them."""
-    order, _ = lay_out(body.priced.carriers[: reserved.paid])
     writes = []
-    for start in range(0, len(order), SLICE):
-        records = body.records(reserved, order[start : start + SLICE], start)
+    for start in range(0, len(places), SLICE):
+        records = body.records(reserved, places[start : start + SLICE], start)
         write = runtime.store.write(broadcasts.add_messages, records, reserved.broadcast_id, runtime.clock.now())
         writes.append(asyncio.ensure_future(write))
         await runtime.timer.sleep(0)

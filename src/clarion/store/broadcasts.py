@@ -98,8 +98,21 @@ class Built(NamedTuple):
 
 
 @interactive
-def accept_whole(connection: Connection, draft: Draft, totals: Sequence[int], terms: Terms, build: Callable[[Reserved], Built]) -> Reserved:
-    """Reserve, store and publish in one transaction. `build` is pure: it may be called again."""
+def accept_whole(
+    connection: Connection,
+    draft: Draft,
+    recipients: Sequence[int],
+    totals: Sequence[int],
+    terms: Terms,
+    build: Callable[[Reserved], Built],
+) -> Reserved | set[int]:
+    """Reserve, store and publish in one transaction, or say which recipients have opted out: then nothing was written.
+
+    `build` is pure: it may be called again.
+    """
+    unwanted = opted_out(connection, draft.organization_id, recipients)
+    if unwanted:
+        return unwanted
     reserved = reserve(connection, draft, totals, terms)
     built = build(reserved)
     rows.copy(connection, "messages", MESSAGE_COLUMNS, built.records)
