@@ -82,12 +82,13 @@ class Ended:
         """A finished journey: sent, refused or unknown; one that the carrier did not take is to be tried again at `retry_at`."""
         message = journey.message
         self.message_ids.append(message.message_id)
-        if journey.parts == 1 and journey.answers and journey.answers[0].outcome is Outcome.SENT:
+        only = journey.answers.get(1) if journey.parts == 1 else None
+        if only is not None and only.outcome is Outcome.SENT:
             # Nearly every message ends here.
-            self.facts.append(self._fact(message, message.attempt, State.SENT, journey.answers[0].reference or None, None, None))
+            self.facts.append(self._fact(message, message.attempt, State.SENT, only.reference or None, None, None))
             return
         outcome, reason = journey.outcome, journey.reason
-        reference = journey.answers[1].reference or None if journey.parts == 1 and journey.answers else None
+        reference = only.reference or None if only is not None else None
         if outcome in {Outcome.UNREACHABLE, Outcome.THROTTLED}:
             why = "the carrier had no room for it" if journey.turned_away else "the connection was gone before it was sent"
             self.attempts.append(AttemptFact(message.message_id, message.attempt, self._carrier_id, None, outcome, why))
