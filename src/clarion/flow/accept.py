@@ -245,6 +245,7 @@ async def _store(runtime: Runtime, body: _Body, recipients: Sequence[str], rejec
         if isinstance(result, set):
             return result
         reserved = result
+        places, _ = lay_out(carriers[: reserved.paid])
     else:
         reserved = await runtime.store.write(broadcasts.reserve, body.draft, totals, terms)
         places, ranges = lay_out(carriers[: reserved.paid])
@@ -253,7 +254,7 @@ async def _store(runtime: Runtime, body: _Body, recipients: Sequence[str], rejec
         await runtime.store.write(broadcasts.publish, reserved.broadcast_id, body.draft, _chunks(reserved, ranges), refused)
     rejections.update(body.refusals(reserved, len(recipients)))
     offsets = [0] * len(recipients)
-    for offset, place in enumerate(lay_out(carriers[: reserved.paid])[0] if len(recipients) <= SLICE else places, 1):
+    for offset, place in enumerate(places, 1):
         offsets[body.priced.indexes[place]] = offset
     return offsets
 
