@@ -7,7 +7,6 @@ import pytest
 import sqlalchemy as sa
 from tests.flow.hand import PRICE, SECOND, Hand, by_hand
 
-from clarion.core.layout import lay_out
 from clarion.flow import accept as stage
 from clarion.flow.accept import SLICE, Accepted
 from clarion.flow.sweep import ABANDONED_MICROS, Sweeper
@@ -129,10 +128,9 @@ class Frozen(Exception):
 async def cut_off(hand: Hand, monkeypatch: pytest.MonkeyPatch, count: int = 1_200) -> None:
     """An accept that reserves, stores its first slices, and never publishes."""
 
-    async def first_slice(runtime: Any, body: Any, reserved: Any) -> None:
-        whole = lay_out(body.priced.carriers[: reserved.paid])[0]
+    async def first_slice(runtime: Any, body: Any, reserved: Any, places: Any) -> None:
         await runtime.store.write(
-            broadcasts.add_messages, body.records(reserved, whole[:SLICE], 0), reserved.broadcast_id, runtime.clock.now()
+            broadcasts.add_messages, body.records(reserved, places[:SLICE], 0), reserved.broadcast_id, runtime.clock.now()
         )
         raise Frozen
 
