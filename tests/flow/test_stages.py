@@ -248,7 +248,7 @@ class TestTake:
             marked: list[tuple[int, int]] = []
             while True:
                 lease = leases[k]
-                args = (lease.bind_id, hand.carrier_id, lease.fence, 70, 70, {}, hand.at)
+                args: tuple[Any, ...] = (lease.bind_id, hand.carrier_id, lease.fence, 70, 70, {}, hand.at)
                 taken = await stores[k % 4].write(chunks.take, *args)
                 marked += [(message.message_id, message.attempt) for message in taken.messages]
                 if not taken.messages and not taken.more:
