@@ -1,5 +1,7 @@
 """A failed receipt gives a charge back where the broadcast says so: once, whatever comes in which order."""
 
+from typing import Any
+
 import pytest
 import sqlalchemy as sa
 from tests.flow.hand import PRICE, Hand, about, by_hand, fact
@@ -17,7 +19,7 @@ async def hand(store: Store) -> Hand:
     return await by_hand(store, available_milli=BEFORE)
 
 
-async def marked(hand: Hand, count: int = 3, **more: bool) -> list[Marked]:
+async def marked(hand: Hand, count: int = 3, **more: Any) -> list[Marked]:
     await hand.accept(count, **more)
     return (await hand.take()).messages
 

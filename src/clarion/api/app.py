@@ -8,7 +8,7 @@ from starlette.responses import Response
 from clarion import __version__
 from clarion.api import documentation, operations
 from clarion.api.envelopes import envelope_at
-from clarion.api.faces import talkntalk
+from clarion.api.faces import talkntalk, teekrr
 from clarion.api.refusals import Code, Refusal
 from clarion.api.services import Services
 from clarion.api.tracing import Tracing
@@ -30,8 +30,9 @@ def make_app(services: Services) -> FastAPI:
     )
     app.include_router(operations.make_router(services))
     app.include_router(talkntalk.make_router(services))
+    app.include_router(teekrr.make_router(services))
     documentation.serve_page(app)
-    documentation.describe(app, talkntalk.TYPES)
+    documentation.describe(app, (*talkntalk.TYPES, *teekrr.TYPES))
     app.add_middleware(Tracing, services=services)
     app.add_exception_handler(HTTPException, _no_endpoint)
     return app

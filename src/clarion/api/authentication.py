@@ -1,7 +1,7 @@
-"""Who asks, and whether they may: the key, the rate, the scope, in this order.
+"""Who asks, and whether they may: the key, where it is used from, the rate, the face, the scope, in this order.
 
-Every authenticated request counts against the rate, whatever its answer; unauthenticated ones do not, or anybody could use up
-an organization's rate.
+Every authenticated request counts against the rate, whatever its answer; unauthenticated ones do not, nor those from a network that is not
+the key's: or anybody, or whoever found a key, could use up an organization's rate.
 """
 
 import hashlib
@@ -12,6 +12,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 
 from clarion.api.limits import Counter, throttled
+from clarion.api.origin import client_address
 from clarion.api.refusals import Code, Refusal
 from clarion.api.services import Services
 from clarion.api.trace import trace_of
@@ -35,12 +36,16 @@ async def admit(request: Request, services: Services, rule: Rule) -> Organizatio
     key = await _authenticate(request.headers, services)
     if isinstance(key, Refusal):
         return key
+    if not _from_allowed_network(request, services, key):
+        return Refusal(Code.ADDRESS_CLOSED)
     organization = key.organization
     trace_of(request.scope).organization_id = organization.id
     structlog.contextvars.bind_contextvars(organization_id=organization.id)
-    admission = await services.limits.admit(organization.id, rule.counter)
-    if not admission.allowed:
-        return throttled(admission)
+    if organization.rate_limited:
+        admission = await services.limits.admit(organization.id, rule.counter)
+        trace_of(request.scope).admission = admission
+        if not admission.allowed:
+            return throttled(admission)
     if key.face not in {None, rule.face}:
         return Refusal(Code.FACE_CLOSED)
     if key.scopes is not None and rule.scope not in key.scopes:
@@ -61,6 +66,13 @@ async def _authenticate(headers: Headers, services: Services) -> Key | Refusal:
     if key.expires_at is not None and key.expires_at <= services.runtime.clock.now():
         return _unauthorized(Code.KEY_EXPIRED)
     return key
+
+
+def _from_allowed_network(request: Request, services: Services, key: Key) -> bool:
+    if key.networks is None:
+        return True
+    address = client_address(request, services.trusted_proxies)
+    return address is not None and any(address in network for network in key.networks)
 
 
 def _presented(headers: Headers) -> bytes:

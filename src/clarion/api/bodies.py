@@ -48,7 +48,8 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T | Refusal:
         return Refusal(Code.BODY_MALFORMED, values={"reason": "it is nested too deep"})
     # PostgreSQL's text takes every character but this one. It can only have come as an escape.
     if rb"\u0000" in body:
-        field = next((name for name in decoded.__struct_fields__ if _has_nul(getattr(decoded, name))), None)
+        names = zip(decoded.__struct_encode_fields__, decoded.__struct_fields__, strict=True)
+        field = next((shown for shown, name in names if _has_nul(getattr(decoded, name))), None)
         if field is not None:
             return Refusal(Code.FIELD_NUL, field)
     return decoded

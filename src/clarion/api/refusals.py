@@ -17,6 +17,7 @@ class Code(StrEnum):
     KEY_UNKNOWN = "key_unknown"
     KEY_REVOKED = "key_revoked"
     KEY_EXPIRED = "key_expired"
+    ADDRESS_CLOSED = "address_closed"
     FACE_CLOSED = "face_closed"
     SCOPE_MISSING = "scope_missing"
     THROTTLED = "throttled"
@@ -40,9 +41,26 @@ class Code(StrEnum):
     FIELD_NOT_NUMBER = "field_not_number"
     FIELD_NUL = "field_nul"
     FIELD_INVALID = "field_invalid"
+    FIELDS_BOTH = "fields_both"
+    FIELDS_NEITHER = "fields_neither"
+    TIME_FORM = "time_form"
+    TIME_PAST = "time_past"
+    TIME_FAR = "time_far"
+    UNKNOWN_TEMPLATE = "unknown_template"
+    UNKNOWN_KEYWORD = "unknown_keyword"
+    ITEM_WITHOUT_RECIPIENT = "item_without_recipient"
+    PLACES_WITHOUT_VALUES = "places_without_values"
+    NOBODY_LEFT = "nobody_left"
+    INSUFFICIENT_CREDIT = "insufficient_credit"
+    SENDER_UNREGISTERED = "sender_unregistered"
 
     UNKNOWN_CAMPAIGN = "unknown_campaign"
     UNKNOWN_PAGE = "unknown_page"
+    UNKNOWN_ORGANIZATION = "unknown_organization"
+    UNKNOWN_CONTACT = "unknown_contact"
+    CAMPAIGN_EXISTS = "campaign_exists"
+    ORGANIZATION_EXISTS = "organization_exists"
+    NOT_SENT = "not_sent"
     UNKNOWN_PATH = "unknown_path"
     WRONG_METHOD = "wrong_method"
     INTERNAL = "internal"
@@ -54,13 +72,17 @@ STATUS: Mapping[str, HTTPStatus] = {
     Code.KEY_UNKNOWN: HTTPStatus.UNAUTHORIZED,
     Code.KEY_REVOKED: HTTPStatus.UNAUTHORIZED,
     Code.KEY_EXPIRED: HTTPStatus.UNAUTHORIZED,
+    Code.ADDRESS_CLOSED: HTTPStatus.FORBIDDEN,
     Code.FACE_CLOSED: HTTPStatus.FORBIDDEN,
     Code.SCOPE_MISSING: HTTPStatus.FORBIDDEN,
     Code.THROTTLED: HTTPStatus.TOO_MANY_REQUESTS,
     Code.BODY_TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     Code.BODY_ENCODED: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    Code.INSUFFICIENT_CREDIT: HTTPStatus.PAYMENT_REQUIRED,
     Code.UNKNOWN_CAMPAIGN: HTTPStatus.NOT_FOUND,
     Code.UNKNOWN_PAGE: HTTPStatus.NOT_FOUND,
+    Code.UNKNOWN_ORGANIZATION: HTTPStatus.NOT_FOUND,
+    Code.UNKNOWN_CONTACT: HTTPStatus.NOT_FOUND,
     Code.UNKNOWN_PATH: HTTPStatus.NOT_FOUND,
     Code.WRONG_METHOD: HTTPStatus.METHOD_NOT_ALLOWED,
     Code.INTERNAL: HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -73,6 +95,7 @@ SENTENCES: Mapping[str, str] = {
     Code.KEY_UNKNOWN: "Invalid API key.",
     Code.KEY_REVOKED: "This API key has been revoked.",
     Code.KEY_EXPIRED: "This API key has expired.",
+    Code.ADDRESS_CLOSED: "This API key may not be used from this address.",
     Code.FACE_CLOSED: "This API key is for another API.",
     Code.SCOPE_MISSING: "API key lacks the required scope: {scope}.",
     Code.THROTTLED: "Too many requests. Try again in {seconds} seconds.",
@@ -94,8 +117,25 @@ SENTENCES: Mapping[str, str] = {
     Code.FIELD_NOT_NUMBER: "This field must be a whole number from 1.",
     Code.FIELD_NUL: "Null characters are not allowed.",
     Code.FIELD_INVALID: "This field has a value that is not allowed.",
+    Code.FIELDS_BOTH: "Give either {one} or {other}, not both.",
+    Code.FIELDS_NEITHER: "Give one of {one} and {other}.",
+    Code.TIME_FORM: "This field must be a date with a time in ISO 8601.",
+    Code.TIME_PAST: "This time is in the past.",
+    Code.TIME_FAR: "This time is more than a year ahead.",
+    Code.UNKNOWN_TEMPLATE: "There is no approved template of this name.",
+    Code.UNKNOWN_KEYWORD: "This keyword is not registered.",
+    Code.ITEM_WITHOUT_RECIPIENT: "Item {position} names no recipient.",
+    Code.PLACES_WITHOUT_VALUES: "The text has places for {names}, and these recipients bring no values for them.",
+    Code.NOBODY_LEFT: "None of the recipients can be sent to: {reasons}.",
+    Code.INSUFFICIENT_CREDIT: "Insufficient credit: {required} required, {available} available.",
+    Code.SENDER_UNREGISTERED: "This sender id is not registered.",
     Code.UNKNOWN_CAMPAIGN: "There is no such campaign.",
     Code.UNKNOWN_PAGE: "There is no such page.",
+    Code.UNKNOWN_ORGANIZATION: "There is no such organization.",
+    Code.UNKNOWN_CONTACT: "{contact} is no contact of the campaign {campaign}.",
+    Code.CAMPAIGN_EXISTS: "There is a campaign {campaign} already.",
+    Code.ORGANIZATION_EXISTS: "There is an organization {organization} already.",
+    Code.NOT_SENT: "The message was not sent: {reason}.",
     Code.UNKNOWN_PATH: "There is nothing at this path.",
     Code.WRONG_METHOD: 'Method "{method}" is not allowed here.',
     Code.INTERNAL: "Internal server error. Request id: {request_id}",

@@ -90,12 +90,15 @@ def show(broadcast_id: BroadcastId, data_dir: DataDir = DATA_DIR, database_url: 
     print_facts(
         [
             ("Broadcast", str(view.public_id)),
+            ("Name", view.name),
             ("Organization", owner.name),
             ("State", f"{view.state}{f' ({view.reason})' if view.reason else ''}"),
+            ("Waits for you", _late(view)),
             ("Face", f"{view.face}, lane {view.lane}"),
             ("Sender", view.sender or "the carrier's"),
             ("Text", view.text),
             ("Accepted", local(view.created_at, owner.zone)),
+            ("Scheduled", local(view.not_before, owner.zone)),
             ("First marked", local(view.started_at, owner.zone)),
             ("Completed", local(view.finished_at, owner.zone)),
             ("Open", open_until(view, owner.zone)),
@@ -258,11 +261,13 @@ def fields(view: "BroadcastView", owner: "Organization") -> dict[str, Any]:
         "reason": view.reason,
         "sender": view.sender,
         "text": view.text,
+        "name": view.name,
         "messages": view.recipients,
         "rejected": view.rejected,
         "states": by_state(view),
         "open": open_messages(view),
         "created_at": iso(view.created_at),
+        "scheduled_at": iso(view.not_before),
         "started_at": iso(view.started_at),
         "finished_at": iso(view.finished_at),
         "expires_at": iso(view.expires_at),
@@ -274,6 +279,15 @@ def message_id(broadcast: UUID, offset: int) -> str:
     from clarion.core.public_id import message_ids
 
     return f"{message_ids(broadcast)}{offset:08x}"
+
+
+def _late(view: "BroadcastView") -> str | None:
+    from clarion.store.control import LATE_SCHEDULE
+
+    if view.state != "paused" or view.reason != LATE_SCHEDULE:
+        return None
+    public_id = view.public_id
+    return f"its time was more than an hour ago; `clarion broadcasts resume {public_id}` sends it now, `cancel` gives its money back"
 
 
 def _money(hold: "Hold", owner: "Organization") -> dict[str, str]:

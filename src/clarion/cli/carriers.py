@@ -65,7 +65,7 @@ def add(
     settings = parse_url(url, password)
     for flag, value in (("--price", price), ("--cost", cost)):
         _check_amount(flag, value)
-    new = tenants.NewCarrier(name, url_without_password(url), settings.password, _digits(prefix), price, cost)
+    new = tenants.NewCarrier(name, url_without_password(url), settings.password, prefix_digits(prefix), price, cost)
 
     async def work(runtime: "Runtime") -> "CarrierView":
         carrier_id = await runtime.store.write(tenants.add_carrier, new, runtime.clock.now())
@@ -156,7 +156,8 @@ def _password_in(file: Path | None) -> str | None:
         raise Failure(f"The password file {file} cannot be read: {error}.", 2) from None
 
 
-def _digits(prefix: str) -> str:
+def prefix_digits(prefix: str) -> str:
+    """The digits of a prefix, "" for everywhere. Raises Failure."""
     digits = prefix.removeprefix("+")
     if not digits:
         return ""

@@ -1,29 +1,105 @@
-"""`clarion messages`: the history of one message."""
+"""`clarion messages`: which there are, and the history of one."""
 
+import csv
+import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clarion.cli.broadcasts import message_id
-from clarion.cli.database import with_database
+from clarion.cli.broadcasts import find, message_id
+from clarion.cli.database import organization_named, with_database
 from clarion.cli.failures import Failure
-from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, Json
+from clarion.cli.moments import moment
+from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, Json, OrganizationName, option
 from clarion.cli.output import amount, iso, local, money, print_facts, print_json, print_table
 
 if TYPE_CHECKING:
     from clarion.runtime import Runtime
     from clarion.store.catalog import Organization
     from clarion.store.history import History
+    from clarion.store.message_lists import Listed, Wanted
 
-app = typer.Typer(help="The history of one message.")
+app = typer.Typer(help="Which messages there are, and the history of one.")
+
+PAGE = 1_000
+"""Messages in one read, where all are printed."""
+
+CSV_COLUMNS = (
+    "id",
+    "broadcast_id",
+    "organization",
+    "recipient",
+    "sender",
+    "state",
+    "reason",
+    "segments",
+    "price",
+    "currency",
+    "accepted_at",
+    "updated_at",
+    "text",
+)
 
 MessageId = Annotated[str, typer.Argument(metavar="ID", help="Of the message, as the API gave it.")]
+Number = Annotated[str | None, option("--number", help="Only to this one, in any spelling.", metavar="NUMBER", show_default=False)]
+StateName = Annotated[
+    list[str] | None, option("--state", help="Only in this state (waiting, sent, delivered, …); may be repeated.", show_default=False)
+]
+OfBroadcast = Annotated[str | None, option("--broadcast", help="Only of this broadcast.", metavar="ID", show_default=False)]
+Since = Annotated[
+    str | None, option("--since", help="Only those accepted since then: a date or a time.", metavar="TIME", show_default=False)
+]
+Until = Annotated[str | None, option("--until", help="Only those accepted before then.", metavar="TIME", show_default=False)]
+Limit = Annotated[int | None, option("--limit", help="How many.", min=1, show_default="20, all with --csv")]
+Before = Annotated[str | None, option("--before", help="Only older ones than this: the next page.", metavar="ID", show_default=False)]
+AsCsv = Annotated[bool, option("--csv", help="Print them as CSV, all of them.")]
 
 
-# More commands of this noun are to come: with a callback Typer keeps the name of a single one.
-@app.callback()
-def messages() -> None:
-    """The history of one message."""
+@app.command(
+    "list",
+    epilog="clarion messages list --number 0712345678\n\nclarion messages list --state undelivered --since 2027-01-31 --csv > failed.csv",
+)
+def show_list(
+    organization: OrganizationName = None,
+    number: Number = None,
+    state: StateName = None,
+    broadcast: OfBroadcast = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Limit = None,
+    before: Before = None,
+    as_csv: AsCsv = False,
+    data_dir: DataDir = DATA_DIR,
+    database_url: DatabaseUrl = None,
+    as_json: Json = False,
+) -> None:
+    """List messages, the newest first."""
+    from clarion.store import catalog, message_lists
+
+    most = limit or (None if as_csv else 20)
+
+    async def work(runtime: "Runtime") -> None:
+        owners = {each.id: each for each in await runtime.store.read(catalog.load_organizations)}
+        owner = None if organization is None else await organization_named(runtime, organization)
+        wanted = await _wanted(runtime, owner, next(iter(owners.values()), None), number, state, broadcast, since, until)
+        before_id = None if before is None else await _id_of(runtime, before)
+        found: list[Listed] = []
+        writer = _writer() if as_csv else None
+        done = 0
+        while most is None or done < most:
+            page = await runtime.store.read(message_lists.newest, wanted, before_id, min(PAGE, most - done) if most else PAGE)
+            if not page:
+                break
+            done, before_id = done + len(page), page[-1].message_id
+            if writer is None:
+                found += page
+            else:
+                listed = [_listed(each, owners[each.organization_id]) for each in page]
+                writer.writerows([fields[column] for column in CSV_COLUMNS] for fields in listed)
+        if not as_csv:
+            _print(found, owners, full=done == most, as_json=as_json)
+
+    with_database(data_dir, database_url, work)
 
 
 @app.command("show", epilog="clarion messages show 018f3a2b-4c5d-7e6f-8a9b-0c1d00000001")
@@ -88,4 +164,89 @@ def _fields(history: "History", owner: "Organization") -> dict[str, Any]:
             {"at": iso(event.at), "what": event.what, "detail": event.detail, "carrier": event.carrier, "reference": event.reference}
             for event in history.events
         ],
+    }
+
+
+async def _wanted(
+    runtime: "Runtime",
+    owner: "Organization | None",
+    any_owner: "Organization | None",
+    number: str | None,
+    states: list[str] | None,
+    broadcast: str | None,
+    since: str | None,
+    until: str | None,
+) -> "Wanted":
+    from clarion.core.phone import parse
+    from clarion.core.states import State
+    from clarion.store.message_lists import Wanted
+
+    home = owner or any_owner
+    digits = None if number is None else parse(number, home.region if home else "ZZ")
+    if number is not None and digits is None:
+        raise Failure(f"{number!r} is no phone number.", 2)
+    for name in states or ():
+        if name not in set(State):
+            raise Failure(f"There is no state {name!r}: choose {', '.join(State)}.", 2)
+    zone = home.zone if home else "UTC"
+    return Wanted(
+        organization_id=None if owner is None else owner.id,
+        broadcast_id=None if broadcast is None else (await find(runtime, broadcast)).id,
+        states=frozenset(states) if states else None,
+        numbers=None if digits is None else ((digits, digits),),
+        since=None if since is None else moment("--since", since, zone),
+        until=None if until is None else moment("--until", until, zone),
+    )
+
+
+async def _id_of(runtime: "Runtime", text: str) -> int:
+    from clarion.core.public_id import parse
+
+    parsed = parse(text.strip())
+    if parsed is None or not parsed[1]:
+        raise Failure(f"--before wants the id of a message, not {text!r}.", 2)
+    return (await find(runtime, text)).first_id + parsed[1] - 1
+
+
+def _writer() -> Any:  # noqa: ANN401  (the csv module names no type)
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    return writer
+
+
+def _print(found: "list[Listed]", owners: "dict[int, Organization]", *, full: bool, as_json: bool) -> None:
+    if as_json:
+        print_json({"messages": [_listed(each, owners[each.organization_id]) for each in found]})
+        return
+    rows = [
+        (
+            message_id(each.broadcast, each.offset),
+            owners[each.organization_id].name,
+            f"+{each.recipient}",
+            each.sender or "the carrier's",
+            f"{each.state}{f' ({each.reason})' if each.reason else ''}",
+            local(each.created_at, owners[each.organization_id].zone),
+        )
+        for each in found
+    ]
+    print_table(["Id", "Organization", "Recipient", "Sender", "State", "Accepted"], rows, "There is no such message.")
+    if full and rows:
+        typer.echo(f"Older ones: the same with --before {rows[-1][0]}")
+
+
+def _listed(each: "Listed", owner: "Organization") -> dict[str, Any]:
+    return {
+        "id": message_id(each.broadcast, each.offset),
+        "broadcast_id": str(each.broadcast),
+        "organization": owner.name,
+        "recipient": f"+{each.recipient}",
+        "sender": each.sender,
+        "state": each.state,
+        "reason": each.reason,
+        "segments": each.segments,
+        "price": amount(each.price_milli, owner.currency),
+        "currency": owner.currency,
+        "accepted_at": iso(each.created_at),
+        "updated_at": iso(each.updated_at),
+        "text": each.text,
     }

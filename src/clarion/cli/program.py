@@ -10,7 +10,25 @@ import typer
 from typer.main import get_command
 
 from clarion import __version__
-from clarion.cli import backup, broadcasts, carriers, demo, doctor, keys, messages, organizations, serve, simulator, wallet
+from clarion.cli import (
+    backup,
+    broadcasts,
+    carriers,
+    demo,
+    doctor,
+    keys,
+    keywords,
+    messages,
+    optouts,
+    organizations,
+    prices,
+    send,
+    senders,
+    serve,
+    simulator,
+    templates,
+    wallet,
+)
 from clarion.cli.failures import explain
 from clarion.cli.options import option
 from clarion.cli.settings_file import load_settings
@@ -32,10 +50,16 @@ app.command("serve", epilog=serve.EPILOG)(serve.serve)
 app.command("demo", epilog=demo.EPILOG)(demo.demo)
 app.add_typer(organizations.app, name="organizations")
 app.add_typer(keys.app, name="keys")
+app.add_typer(templates.app, name="templates")
+app.add_typer(keywords.app, name="keywords")
 app.add_typer(wallet.app, name="wallet")
 app.add_typer(carriers.app, name="carriers")
 app.add_typer(broadcasts.app, name="broadcasts")
 app.add_typer(messages.app, name="messages")
+app.command("send", epilog=send.EPILOG)(send.send)
+app.add_typer(senders.app, name="senders")
+app.add_typer(prices.app, name="prices")
+app.add_typer(optouts.app, name="optouts")
 app.command("backup", epilog=backup.EPILOG)(backup.backup)
 app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
 app.add_typer(simulator.app, name="simulator")

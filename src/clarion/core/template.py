@@ -24,25 +24,31 @@ class Template:
     def __init__(self, text: str, opening: str = "{") -> None:
         pieces = _PLACES[opening].split(text)
         self.text = text
-        self._literals = pieces[::2]
         self.variables = tuple(pieces[1::2])
         """The names of its places in their order, one that comes twice twice."""
+        # Formatting in C takes half the time of joining pieces, and a broadcast renders thousands.
+        self._format = "%s".join(literal.replace("%", "%%") for literal in pieces[::2])
 
     def render(self, values: Mapping[str, object]) -> str:
-        """The text for these values. Raises MissingVariable for an absent or null one: a gap in a text is worse than no text."""
+        """The text for these values: texts, numbers, true and false.
+
+        Raises MissingVariable for an absent or null one, and for what is no value, an array or an object: a gap in a text is worse than
+        no text.
+        """
         if not self.variables:
             return self.text
-        filled = [self._literals[0]]
-        for name, literal in zip(self.variables, self._literals[1:], strict=True):
-            value = values.get(name)
-            if value is None:
-                raise MissingVariable(name)
-            filled.append(value if isinstance(value, str) else _words(value))
-            filled.append(literal)
-        return "".join(filled)
+        found = [values.get(name) for name in self.variables]
+        for value in found:
+            if type(value) is not str:
+                return self._format % tuple(map(_words, self.variables, found))
+        return self._format % tuple(found)
 
 
-def _words(value: object) -> str:
+def _words(name: str, value: object) -> str:
+    if isinstance(value, str):
+        return value
     if isinstance(value, bool):
         return "true" if value else "false"
+    if not isinstance(value, int | float):
+        raise MissingVariable(name)
     return str(value)

@@ -108,12 +108,8 @@ class _Unique(NamedTuple):
     positions: list[int]
 
 
-class _Rendered(NamedTuple):
-    """A text for one recipient. `text` None: the broadcast's own."""
-
-    text: str | None
-    encoding: str
-    segments: int
+_Rendered = tuple[str | None, str, int]
+"""A text for one recipient (None: the broadcast's own), its encoding and its segments. No class: making 10,000 of one takes 3 ms."""
 
 
 class _Outgoing(NamedTuple):
@@ -206,7 +202,7 @@ async def _prepare(
     runtime: Runtime, catalog: Catalog, order: Order, unique: _Unique, unwanted: set[int], rejections: dict[int, Rejection]
 ) -> _Outgoing:
     """Text, route and price of every recipient that may be sent to; the others get their rejection."""
-    render = _renderer(order)
+    render, quote_of, organization = _renderer(order), catalog.quote, order.organization
     outgoing = _Outgoing([], [], [], [])
     for index, number in enumerate(unique.numbers):
         if index % SLICE == SLICE - 1:
@@ -216,7 +212,7 @@ async def _prepare(
         if number in unwanted:
             rejections[index] = Rejection("opted_out")
             continue
-        quote = catalog.quote(number, order.organization)
+        quote = quote_of(number, organization)
         if quote is None:
             rejections[index] = Rejection("no_route")
             continue
@@ -225,15 +221,16 @@ async def _prepare(
         except MissingVariable as missing:
             rejections[index] = Rejection("missing_variable", variable=missing.name)
             continue
-        if rendered.text is not None and not rendered.text.strip():
+        text, _, segments = rendered
+        if text is not None and not text.strip():
             rejections[index] = Rejection("empty_text")
             continue
-        if rendered.segments > SEGMENTS_MAX:
+        if segments > SEGMENTS_MAX:
             rejections[index] = Rejection("too_long")
             continue
         outgoing.indexes.append(index)
         outgoing.carriers.append(quote.carrier_id)
-        outgoing.prices.append(quote.price_milli * rendered.segments)
+        outgoing.prices.append(quote.price_milli * segments)
         outgoing.texts.append(rendered)
     return outgoing
 
@@ -242,14 +239,14 @@ def _renderer(order: Order) -> Callable[[int], _Rendered]:
     """The text for a position of the order: measured once where it is the same for all."""
     if order.variables is None:
         size = measure(order.text)
-        same = _Rendered(None, size.encoding, size.segments)
+        same = (None, size.encoding, size.segments)
         return lambda _position: same
     template, variables = Template(order.text), order.variables
 
     def render(position: int) -> _Rendered:
         text = template.render(variables[position])
         size = measure(text)
-        return _Rendered(text, size.encoding, size.segments)
+        return text, size.encoding, size.segments
 
     return render
 

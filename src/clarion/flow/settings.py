@@ -1,7 +1,8 @@
-"""The settings that everybody works by, kept until their version moves (law 1 of the design): the catalog and the keys."""
+"""The settings that everybody works by, kept until their version moves (law 1 of the design): the catalog, the keys, the senders."""
 
 from clarion.core.clock import Timer
 from clarion.runtime import Runtime
+from clarion.store import senders
 from clarion.store.catalog import Catalog, Key, load_catalog, load_key, read_version
 
 POLL_S = 1.0
@@ -19,6 +20,7 @@ class Settings:
         self._version = -1
         self._catalog: Catalog | None = None
         self._keys: dict[bytes, Key | None] = {}
+        self._senders: dict[int, frozenset[str]] = {}
 
     async def catalog(self) -> Catalog:
         """Carriers, routes and prices."""
@@ -40,6 +42,17 @@ class Settings:
             self._keys[digest] = key
         return key
 
+    async def senders(self, organization_id: int) -> frozenset[str]:
+        """The sender ids that an organization has registered, in lower case."""
+        known = self._senders.get(organization_id)
+        if known is None:
+            version = self._version
+            found = await self._runtime.store.read(senders.of_organization, organization_id)
+            known = frozenset(sender.sender.lower() for sender in found)
+            if version == self._version:
+                self._senders[organization_id] = known
+        return known
+
     async def refresh(self) -> bool:
         """Read the version and forget what is older; True if it had moved."""
         return self._forget_before(await self._runtime.store.read(read_version))
@@ -50,6 +63,7 @@ class Settings:
         self._version = version
         self._catalog = None
         self._keys.clear()
+        self._senders.clear()
         return True
 
     async def run(self) -> None:

@@ -4,7 +4,7 @@ Every change raises the version, so that a running server takes it up at its nex
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -58,12 +58,14 @@ class NewOrganization:
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """A key to be made. `scopes` None: all of them; `face` None: every face."""
+    """A key to be made. `scopes` None: all of them; `face` None: every face; `networks` None: from everywhere."""
 
     organization_id: int
     name: str
     scopes: tuple[str, ...] | None = None
     face: str | None = None
+    networks: tuple[str, ...] | None = None
+    expires_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,7 @@ class KeyView(NamedTuple):
     created_at: int
     expires_at: int | None
     revoked_at: int | None
+    networks: tuple[str, ...] | None = None
 
 
 class BindView(NamedTuple):
@@ -154,6 +157,17 @@ def create_organization(connection: Connection, new: NewOrganization, public_id:
     return organization_id
 
 
+def change_organization(connection: Connection, name: str, changes: Mapping[str, object]) -> None:
+    """Set columns of an organization: region, zone, limit_milli, rate_limited, registered_senders, refunds_failed, default_sender.
+
+    Raises NotThere.
+    """
+    o = tables.organizations.c
+    if not connection.execute(sa.update(tables.organizations).where(o.name == name).values(dict(changes))).rowcount:
+        raise NotThere(f"There is no organization {name!r}: `clarion organizations list` shows them.")
+    raise_version(connection)
+
+
 def ensure_default(connection: Connection, public_id: UUID, token: str, simulated: bool, now: int) -> bool:
     """Make the organization `default` with a key, unless there is any organization; returns whether it did.
 
@@ -180,6 +194,8 @@ def create_key(connection: Connection, new: NewKey, token: str, now: int) -> int
         digest=hashlib.sha256(token.encode()).digest(),
         scopes=None if new.scopes is None else " ".join(new.scopes),
         face=new.face,
+        networks=None if new.networks is None else " ".join(new.networks),
+        expires_at=new.expires_at,
         created_at=now,
     )
     raise_version(connection)
@@ -190,12 +206,16 @@ def list_keys(connection: Connection, organization_id: int | None = None) -> lis
     """The keys of an organization, or of all, the oldest first, revoked ones too."""
     k = tables.keys.c
     query = sa.select(
-        k.id, tables.organizations.c.name, k.name, k.hint, k.scopes, k.face, k.created_at, k.expires_at, k.revoked_at
+        k.id, tables.organizations.c.name, k.name, k.hint, k.scopes, k.face, k.created_at, k.expires_at, k.revoked_at, k.networks
     ).join_from(tables.keys, tables.organizations)
     if organization_id is not None:
         query = query.where(k.organization_id == organization_id)
-    found = [KeyView(*row) for row in connection.execute(query.order_by(k.id))]
-    return [key._replace(scopes=None if key.scopes is None else tuple(str(key.scopes).split())) for key in found]
+    found = [KeyView._make(row) for row in connection.execute(query.order_by(k.id))]
+    return [key._replace(scopes=_words(key.scopes), networks=_words(key.networks)) for key in found]
+
+
+def _words(text: object) -> tuple[str, ...] | None:
+    return None if text is None else tuple(str(text).split())
 
 
 def revoke_key(connection: Connection, key_id: int, now: int) -> KeyView:

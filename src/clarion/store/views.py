@@ -34,6 +34,8 @@ class BroadcastView:
     expires_at: int | None
     counts: dict[str, int]
     on_the_way: int
+    name: str | None = None
+    not_before: int | None = None
 
     @property
     def recipients(self) -> int:
@@ -71,6 +73,8 @@ _BROADCAST = (
     "started_at",
     "finished_at",
     "expires_at",
+    "name",
+    "not_before",
 )
 
 

@@ -68,6 +68,7 @@ class _NobodyListens:
 
 class _NoClock:
     rate = 1.0
+
     def now(self) -> int:
         """Validity is asked for submissions only."""
         return 0

@@ -62,8 +62,8 @@ async def status(call: Call, body: CampaignQuery) -> Response | Refusal:
 
 async def messages(call: Call, body: CampaignMessagesQuery) -> Response | Refusal:
     """Messages in the order of their ids. Recipients that were refused at accept are in its answer only."""
-    page = _number(call.request.query_params, "page", 1)
-    page_size = _number(call.request.query_params, "page_size", PAGE_SIZE)
+    page = number_in(call.request.query_params, "page", 1)
+    page_size = number_in(call.request.query_params, "page_size", PAGE_SIZE)
     if isinstance(page, Refusal):
         return page
     if isinstance(page_size, Refusal):
@@ -109,7 +109,7 @@ def _message(row: views.MessageView, prefix: str, zone: str) -> CampaignMessage:
     return shown
 
 
-def _number(query: QueryParams, name: str, default: int) -> int | Refusal:
+def number_in(query: QueryParams, name: str, default: int) -> int | Refusal:
     """A whole number from 1 in ASCII digits. 20 digits are more than any page has, and few enough to read."""
     text = query.get(name)
     if text is None:

@@ -25,6 +25,9 @@ SINGLE_COUNTER = Counter("talkntalk.send", 300, 60)
 STATUS_COUNTER = Counter("talkntalk.campaign_status", 300, 60)
 MESSAGES_COUNTER = Counter("talkntalk.campaign_messages", 300, 60)
 BALANCE_COUNTER = Counter("talkntalk.balance", 300, 60)
+VERIFY_COUNTER = Counter("talkntalk.verify", 300, 60)
+LIST_COUNTER = Counter("talkntalk.messages", 300, 60)
+SENDERS_COUNTER = Counter("talkntalk.sender_ids", 300, 60)
 
 RECIPIENTS_MAX = 10_000
 """The seed's; counted before duplicates are removed."""
@@ -90,6 +93,7 @@ SHOWN_CODES: Mapping[str, str] = {
     Code.KEY_UNKNOWN: "authentication_failed",
     Code.KEY_REVOKED: "authentication_failed",
     Code.KEY_EXPIRED: "authentication_failed",
+    Code.ADDRESS_CLOSED: "permission_denied",
     Code.FACE_CLOSED: "permission_denied",
     Code.SCOPE_MISSING: "permission_denied",
 }
@@ -123,6 +127,19 @@ PAGE_SIZE_MAX = 500
 
 PAGE_MAX = 10**9
 """A page number beyond this is not looked for."""
+
+
+LOOK_BACK_MICROS = 90 * 86_400 * 1_000_000
+"""What `bulk-sms/messages/` lists: exact totals of years would be counted at every page."""
+
+MOBILE_DIGITS_MAX = 20
+"""Of a partial number in the filter."""
+
+API_FACES = ("teli", "talkntalk", "teekrr")
+"""Broadcasts of these have the source `api`, all others `web`."""
+
+PROVIDER = "Clarion"
+"""The vendor names its own upstream here; ours are nobody's business."""
 
 
 def states_labelled(label: str) -> frozenset[str]:

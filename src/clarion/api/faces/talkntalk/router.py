@@ -8,17 +8,20 @@ from starlette.responses import Response
 from clarion.api.authentication import Rule
 from clarion.api.documentation import operation
 from clarion.api.endpoint import fetched, posted
-from clarion.api.faces.talkntalk import balance, campaigns, sending, shapes
+from clarion.api.faces.talkntalk import balance, campaigns, reading, sending, shapes
 from clarion.api.faces.talkntalk.choices import (
     BALANCE_COUNTER,
     BULK_COUNTER,
+    LIST_COUNTER,
     MESSAGES_COUNTER,
     NAME,
     PAGE_SIZE,
     PAGE_SIZE_MAX,
     SCOPE,
+    SENDERS_COUNTER,
     SINGLE_COUNTER,
     STATUS_COUNTER,
+    VERIFY_COUNTER,
 )
 from clarion.api.faces.talkntalk.envelope import envelope
 from clarion.api.limits import Counter
@@ -34,6 +37,9 @@ TYPES = (
     shapes.CampaignMessagesQuery,
     shapes.CampaignMessages,
     shapes.Balance,
+    shapes.Verified,
+    shapes.MessagePage,
+    shapes.SenderIds,
     shapes.Refused,
 )
 """Everything that the OpenAPI document has to describe."""
@@ -59,25 +65,22 @@ PAGE_PARAMETERS = (
 )
 
 
+FILTER_PARAMETERS = (
+    {"name": "status", "in": "query", "schema": {"type": "string", "enum": list(shapes.Label)}},
+    {"name": "mobile", "in": "query", "schema": {"type": "string"}, "description": "A number, or the digits that it begins or ends with"},
+    {"name": "sender_id", "in": "query", "schema": {"type": "string"}, "description": "Exact, in any case"},
+    {"name": "source", "in": "query", "schema": {"type": "string", "enum": list(shapes.Source)}},
+)
+
+NO_PAGE = {404: ("There is no such page", shapes.Refused)}
+
+
 def make_router(services: Services) -> APIRouter:
     """Paths as documented, with their slash; without it they are nothing."""
     router = APIRouter(prefix="/v1", tags=["TalkNTalk"])
     _add_sending(router, services)
     _add_campaigns(router, services)
-    router.add_api_route(
-        "/balance/",
-        fetched(services, _rule(BALANCE_COUNTER), envelope, balance.balance),
-        methods=["GET"],
-        operation_id="talkntalk_balance",
-        summary="What the wallet has available",
-        response_class=Response,
-        openapi_extra=operation(
-            answers={
-                200: ("The balance", shapes.Balance),
-                **{status: REFUSALS[status] for status in (401, 403, 429, 500, 503)},
-            }
-        ),
-    )
+    _add_reading(router, services)
     return router
 
 
@@ -150,6 +153,36 @@ def _add_campaigns(router: APIRouter, services: Services) -> None:
             example={"campaign_id": EXAMPLE_CAMPAIGN, "status": "delivered"},
             parameters=PAGE_PARAMETERS,
             answers={200: ("One page of messages", shapes.CampaignMessages), **UNKNOWN_CAMPAIGN, **REFUSALS},
+        ),
+    )
+
+
+def _add_reading(router: APIRouter, services: Services) -> None:
+    refused = {status: REFUSALS[status] for status in (401, 403, 429, 500, 503)}
+    for path, counter, name, summary, handler, shape in (
+        ("/", VERIFY_COUNTER, "verify", "Whose key this is", reading.verify, shapes.Verified),
+        ("/balance/", BALANCE_COUNTER, "balance", "What the wallet has available", balance.balance, shapes.Balance),
+        ("/bulk-sms/sender-ids/", SENDERS_COUNTER, "sender_ids", "The registered sender ids", reading.sender_ids, shapes.SenderIds),
+    ):
+        router.add_api_route(
+            path,
+            fetched(services, _rule(counter), envelope, handler),
+            methods=["GET"],
+            operation_id=f"talkntalk_{name}",
+            summary=summary,
+            response_class=Response,
+            openapi_extra=operation(answers={200: (summary, shape), **refused}),
+        )
+    router.add_api_route(
+        "/bulk-sms/messages/",
+        fetched(services, _rule(LIST_COUNTER), envelope, reading.messages),
+        methods=["GET"],
+        operation_id="talkntalk_messages",
+        summary="The messages of the last 90 days, by page",
+        response_class=Response,
+        openapi_extra=operation(
+            parameters=(*PAGE_PARAMETERS, *FILTER_PARAMETERS),
+            answers={200: ("One page of messages", shapes.MessagePage), 400: REFUSALS[400], **NO_PAGE, **refused},
         ),
     )
 

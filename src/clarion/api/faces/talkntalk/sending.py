@@ -14,6 +14,8 @@ from clarion.api.faces.talkntalk.choices import (
     local_time,
 )
 from clarion.api.faces.talkntalk.shapes import Failed, Label, Queued, Send, SendAnswer, SendBulk, SendBulkAnswer
+from clarion.api.refusals import Refusal
+from clarion.api.senders import refused_sender
 from clarion.core.money import format_money
 from clarion.core.public_id import message_ids
 from clarion.flow.accept import Accepted, Order, Rejection, accept
@@ -23,8 +25,11 @@ SIMULATED = {"Clarion-Simulated": "true"}
 """Somebody who tries the API must not believe that a phone rang."""
 
 
-async def send_bulk(call: Call, body: SendBulk) -> Response:
+async def send_bulk(call: Call, body: SendBulk) -> Response | Refusal:
     """201 if all are queued, else 207, also when none is (seed 002 has no other answer for failed recipients)."""
+    refused = await refused_sender(call.services, call.organization, body.sender_id, "sender_id")
+    if refused is not None:
+        return refused
     accepted = await _accept(call, BULK_LANE, body.message, body.sender_id, body.recipients)
     errors = [_failed(accepted.recipients[index], rejection, call.organization) for index, rejection in sorted(accepted.rejections.items())]
     prefix = message_ids(accepted.broadcast_id)
@@ -43,8 +48,11 @@ async def send_bulk(call: Call, body: SendBulk) -> Response:
     return answer(207 if errors else 201, shown, _headers(accepted))
 
 
-async def send(call: Call, body: Send) -> Response:
+async def send(call: Call, body: Send) -> Response | Refusal:
     """201; if the one recipient fails, a refusal of the whole request with the code that a bulk send gives that recipient."""
+    refused = await refused_sender(call.services, call.organization, body.sender_id, "sender_id")
+    if refused is not None:
+        return refused
     accepted = await _accept(call, SINGLE_LANE, body.message, body.sender_id, [body.mobile])
     if accepted.rejections:
         return _single_failure(_failed(body.mobile, accepted.rejections[0], call.organization))

@@ -8,7 +8,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from clarion.api.faces.talkntalk.choices import MESSAGE_CHARACTERS_MAX, RECIPIENTS_MAX, SENDER_PATTERN
 
-Message = Annotated[str, Meta(pattern=r"\S", max_length=MESSAGE_CHARACTERS_MAX, description="The text, sent as it is")]
+Text = Annotated[str, Meta(pattern=r"\S", max_length=MESSAGE_CHARACTERS_MAX, description="The text, sent as it is")]
 Sender = Annotated[str, Meta(pattern=SENDER_PATTERN, description="Defaults to the organisation's default sender ID")]
 
 
@@ -30,7 +30,7 @@ class SendBulk(Struct, gc=False):
         list[str],
         Meta(min_length=1, max_length=RECIPIENTS_MAX, description="Phone numbers in any spelling; duplicates are removed"),
     ]
-    message: Message
+    message: Text
     sender_id: Sender | None = None
 
 
@@ -66,7 +66,7 @@ class Send(Struct, gc=False):
     """`POST /v1/sms/send/`."""
 
     mobile: Annotated[str, Meta(pattern=r"\S")]
-    message: Message
+    message: Text
     sender_id: Sender | None = None
 
 
@@ -143,6 +143,76 @@ class Balance(Struct):
     balance: str
     currency: str
     retrieved_at: str
+
+
+class Source(StrEnum):
+    """Where a message came from: an API, or a person."""
+
+    API = "api"
+    WEB = "web"
+
+
+class Organisation(Struct):
+    """Whose key it is."""
+
+    id: str
+    name: str
+    slug: str
+
+
+class Verified(Struct):
+    """`GET /v1/`."""
+
+    api: str
+    version: str
+    organisation: Organisation
+
+
+class Message(Struct, gc=False):
+    """`network` is the one that the number was allotted to. `error` is there where the message failed."""
+
+    id: str
+    mobile: str
+    sender_id: str | None
+    message: str
+    status: str
+    network: str
+    source: str
+    scheduled_at: str | None
+    created_at: str
+    updated_at: str
+    error: str | UnsetType = UNSET
+
+
+class MessagePage(Struct):
+    """One page, the newest first. `next` and `previous` are absolute URLs with the filters of this one."""
+
+    total: int
+    page: int
+    page_size: int
+    total_pages: int
+    next: str | None
+    previous: str | None
+    results: list[Message]
+
+
+class SenderId(Struct, gc=False):
+    """A registered sender id. `type` is promotional or transactional."""
+
+    id: int
+    sender_id: str
+    type: str
+    network: str
+    status: str
+    is_default: bool
+    provider: str
+
+
+class SenderIds(Struct):
+    """All of an organisation's."""
+
+    count: int
+    results: list[SenderId]
 
 
 class Refused(Struct):

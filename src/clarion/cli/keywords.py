@@ -1,0 +1,91 @@
+"""`clarion keywords`: the sender ids that an organization may name as Teekrr's `keyword`."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from clarion.cli.database import organization_named, with_database
+from clarion.cli.failures import Failure
+from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, Json, OrganizationName
+from clarion.cli.output import iso, local, print_json, print_table
+
+if TYPE_CHECKING:
+    from clarion.runtime import Runtime
+    from clarion.store.keywords import KeywordView
+
+app = typer.Typer(help="Sender ids that Teekrr's API takes as `keyword`.")
+
+Keyword = Annotated[str, typer.Argument(metavar="KEYWORD", help="1 to 10 characters, as recipients see it.")]
+
+
+@app.command("add", epilog="clarion keywords add PROMO --organization Acme")
+def add(
+    keyword: Keyword,
+    organization: OrganizationName = None,
+    data_dir: DataDir = DATA_DIR,
+    database_url: DatabaseUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Register a keyword. It is the sender of what names it."""
+    from clarion.core.keywords import is_keyword
+    from clarion.store import keywords
+
+    if not is_keyword(keyword):
+        raise Failure(f"{keyword!r} is no keyword: 1 to 10 ASCII characters with a letter among them, or up to 10 digits.", 2)
+
+    async def work(runtime: "Runtime") -> dict[str, Any]:
+        owner = await organization_named(runtime, organization)
+        await runtime.store.write(keywords.add, owner.id, keyword, runtime.clock.now())
+        return {"organization": owner.name, "keyword": keyword}
+
+    made = with_database(data_dir, database_url, work)
+    if as_json:
+        print_json(made)
+    else:
+        typer.echo(f"Registered {keyword} for {made['organization']}.")
+
+
+@app.command("remove", epilog="clarion keywords remove PROMO --organization Acme")
+def remove(
+    keyword: Keyword,
+    organization: OrganizationName = None,
+    data_dir: DataDir = DATA_DIR,
+    database_url: DatabaseUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Take a keyword away. What was accepted under it goes out."""
+    from clarion.store import keywords
+
+    async def work(runtime: "Runtime") -> dict[str, Any]:
+        owner = await organization_named(runtime, organization)
+        await runtime.store.write(keywords.remove, owner.id, keyword)
+        return {"organization": owner.name, "keyword": keyword}
+
+    gone = with_database(data_dir, database_url, work)
+    if as_json:
+        print_json(gone)
+    else:
+        typer.echo(f"Removed {keyword} from {gone['organization']}.")
+
+
+@app.command("list", epilog="clarion keywords list --organization Acme")
+def show_list(
+    organization: OrganizationName = None, data_dir: DataDir = DATA_DIR, database_url: DatabaseUrl = None, as_json: Json = False
+) -> None:
+    """List the keywords."""
+    from clarion.store import catalog, keywords
+
+    async def work(runtime: "Runtime") -> "tuple[dict[int, str], list[KeywordView]]":
+        owner = None if organization is None else await organization_named(runtime, organization)
+        names = {each.id: each.name for each in await runtime.store.read(catalog.load_organizations)}
+        return names, await runtime.store.read(keywords.list_all, None if owner is None else owner.id)
+
+    names, found = with_database(data_dir, database_url, work)
+    if as_json:
+        shown = [
+            {"organization": names[view.organization_id], "keyword": view.keyword, "created_at": iso(view.created_at)} for view in found
+        ]
+        print_json({"keywords": shown})
+        return
+    rows = [(names[view.organization_id], view.keyword, local(view.created_at)) for view in found]
+    print_table(["Organization", "Keyword", "Registered"], rows, "There is no keyword yet: clarion keywords add KEYWORD")

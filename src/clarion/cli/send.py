@@ -1,0 +1,139 @@
+"""`clarion send`: one text from the command line, down the same road as the API's."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from clarion.cli.broadcasts import message_id
+from clarion.cli.database import organization_named, with_database
+from clarion.cli.failures import Failure
+from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, Json, OrganizationName, option
+from clarion.cli.output import money, print_json
+from clarion.cli.senders import sender_id
+
+if TYPE_CHECKING:
+    from clarion.flow.accept import Accepted, Rejection
+    from clarion.runtime import Runtime
+    from clarion.store.catalog import Organization
+    from clarion.store.history import History
+
+EPILOG = """clarion send 0712345678 'Your parcel is here'
+
+clarion send +254712345678 'Your parcel is here' --sender ACME --wait-s 0"""
+
+FACE = "cli"
+
+LOOK_S = 0.2
+"""Between two looks at what became of it."""
+
+ENDED = frozenset({"delivered", "undelivered", "refused", "suppressed", "expired", "cancelled", "undetermined"})
+
+TOLD = {
+    "invalid_number": "{recipient} is no phone number.",
+    "opted_out": "+{number} has opted out of {organization}: `clarion optouts list` shows since when.",
+    "no_route": "No carrier takes +{number}: `clarion carriers list` shows who takes what.",
+    "too_long": "The text has too many segments.",
+    "insufficient_balance": "{organization} has {available}, and this costs {required}: see `clarion wallet top-up`.",
+}
+
+Recipient = Annotated[str, typer.Argument(metavar="NUMBER", help="In any spelling.")]
+Words = Annotated[str, typer.Argument(metavar="TEXT", help="What it says.")]
+SenderOption = Annotated[
+    str | None, option("--sender", help="Who it is from.", metavar="SENDER", show_default="the organization's default")
+]
+Wait = Annotated[float, option("--wait-s", help="How long to wait for what becomes of it.", min=0, max=3600)]
+
+
+def send(
+    recipient: Recipient,
+    words: Words,
+    organization: OrganizationName = None,
+    sender: SenderOption = None,
+    wait_s: Wait = 20.0,
+    data_dir: DataDir = DATA_DIR,
+    database_url: DatabaseUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Send one text. It is accepted here, and sent by a running server; exit 1 if it was refused or did not arrive."""
+    if not words.strip():
+        raise Failure("There is no text to send.", 2)
+    if sender is not None:
+        sender_id("--sender", sender)
+
+    async def work(runtime: "Runtime") -> "tuple[Accepted, History | None, Organization]":
+        owner = await organization_named(runtime, organization)
+        accepted = await _accept(runtime, owner, recipient, words, sender)
+        if accepted.rejections:
+            raise Failure(_why(accepted.rejections[0], accepted, owner))
+        return accepted, await _outcome(runtime, accepted, wait_s), owner
+
+    accepted, history, owner = with_database(data_dir, database_url, work)
+    state = "waiting" if history is None else history.state
+    if as_json:
+        print_json(_fields(accepted, history, owner))
+    else:
+        number = f"+{accepted.numbers[0]}"
+        typer.echo(
+            f"{number}: {_told(history)}. Its history: clarion messages show {message_id(accepted.broadcast_id, accepted.offsets[0])}"
+        )
+    if state in ENDED - {"delivered"}:
+        raise typer.Exit(1)
+
+
+async def _accept(runtime: "Runtime", owner: "Organization", recipient: str, words: str, sender: str | None) -> "Accepted":
+    from clarion.flow.accept import Order, accept
+    from clarion.store import catalog, senders
+
+    if sender is not None and owner.registered_senders and sender != owner.default_sender:
+        known = [each.sender for each in await runtime.store.read(senders.of_organization, owner.id)]
+        if sender.lower() not in {each.lower() for each in known}:
+            raise Failure(f"{owner.name} has not registered the sender {sender!r}; it has {', '.join(known) or 'none'}.", 2)
+    order = Order(owner, FACE, 0, words, sender or owner.default_sender, [recipient], partial=True)
+    return await accept(runtime, await runtime.store.read(catalog.load_catalog), order)
+
+
+async def _outcome(runtime: "Runtime", accepted: "Accepted", wait_s: float) -> "History | None":
+    """What is known of the message once it has ended, or when the wait is over."""
+    from clarion.store.history import message_history
+
+    until = runtime.timer.monotonic() + wait_s
+    while True:
+        history = await runtime.store.read(message_history, accepted.broadcast_id, accepted.offsets[0])
+        if history is None or history.state in ENDED or runtime.timer.monotonic() >= until:
+            return history
+        await runtime.timer.sleep(LOOK_S)
+
+
+def _why(rejection: "Rejection", accepted: "Accepted", owner: "Organization") -> str:
+    text = TOLD.get(rejection.reason, f"It was refused: {rejection.reason}.")
+    return text.format(
+        recipient=repr(accepted.recipients[0]),
+        number=accepted.numbers[0],
+        organization=owner.name,
+        available=money(rejection.available_milli, owner.currency),
+        required=money(rejection.required_milli, owner.currency),
+    )
+
+
+def _told(history: "History | None") -> str:
+    if history is None or history.state in {"waiting", "retry"}:
+        return "accepted, and not sent yet: a server has to be running, with a carrier that is bound"
+    return f"{history.state}{f' ({history.reason})' if history.reason else ''}"
+
+
+def _fields(accepted: "Accepted", history: "History | None", owner: "Organization") -> dict[str, Any]:
+    from clarion.cli.output import amount
+
+    return {
+        "id": message_id(accepted.broadcast_id, accepted.offsets[0]),
+        "broadcast_id": str(accepted.broadcast_id),
+        "organization": owner.name,
+        "recipient": f"+{accepted.numbers[0]}",
+        "sender": accepted.sender,
+        "simulated": accepted.simulated,
+        "state": "waiting" if history is None else history.state,
+        "reason": None if history is None else history.reason,
+        "segments": None if history is None else history.segments,
+        "price": None if history is None else amount(history.price_milli, owner.currency),
+        "currency": owner.currency,
+    }
