@@ -8,12 +8,15 @@ import sqlalchemy as sa
 from tests.flow.hand import DAY, HOUR, PRICE, SECOND, Hand, about, by_hand, fact, note
 
 from clarion.carriers.interface import Receipt
-from clarion.flow.receive import VOTES_MIN, Receiver
+from clarion.flow.receive import Receiver
 from clarion.store import Store, binds, chunks, orphans
 from clarion.store import tables as t
 from clarion.store.chunks import Marked
 from clarion.store.outcomes import LateAnswer
 from clarion.store.receipts import Note
+
+TWENTY = 20
+"""Receipts that show a form."""
 
 ORPHANS = sa.select(t.orphans.c.carrier_reference, t.orphans.c.recipient)
 
@@ -74,6 +77,7 @@ CASES = [
 ]
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 async def test_a_receipt_fits_by_id_and_recipient(hand: Hand, case: Case) -> None:
     (message,) = await send(hand, case.answered)
@@ -372,7 +376,7 @@ async def test_a_receipt_of_an_earlier_attempt_twice_in_one_batch(hand: Hand) ->
 
 async def test_a_carrier_is_known_for_its_form_after_twenty_votes(hand: Hand) -> None:
     """Only receipts that one form alone leads to count, and the form is kept with the carrier."""
-    messages = await mark(hand, VOTES_MIN)
+    messages = await mark(hand, TWENTY)
     await hand.record([fact(m, "sent", hand.carrier_id, reference=f"{0xABCD00 + m.message_id:x}") for m in messages])
     receiver = Receiver(hand.runtime, hand.carrier_id, None)
 
@@ -389,7 +393,7 @@ async def test_a_carrier_is_known_for_its_form_after_twenty_votes(hand: Hand) ->
 
 async def test_a_form_that_changes_is_learned_anew(hand: Hand) -> None:
     receiver = Receiver(hand.runtime, hand.carrier_id, "decimal_to_hex")
-    messages = await mark(hand, VOTES_MIN)
+    messages = await mark(hand, TWENTY)
     await hand.record([fact(m, "sent", hand.carrier_id, reference=f"{0xABCD00 + m.message_id:x}") for m in messages])
     for m in messages:
         await receiver.receive([Receipt(1, f"{0xABCD00 + m.message_id:x}", str(m.recipient), "CLARION", "delivered", "", -1, b"")])
