@@ -38,6 +38,9 @@ DOUBT_MAX = 2 * WINDOW
 
 CARRIER = f"window={WINDOW}&rate=500"
 
+BUSY = ("--aimed-failures", "--answer-delay-ms", "60", "--receipt-delay-ms", "100")
+"""So that at every instant some thirty submits have no answer, and fifty receipts are owed."""
+
 BINDS = {"sqlite": 1, "postgres": 2}
 
 IN_START_SHARE = 0.25
@@ -162,7 +165,7 @@ async def test_killed_at_any_instant(engine: str, request: pytest.FixtureRequest
     kills = KILLS_ON[engine]
     carrier = f"{CARRIER}&binds={BINDS[engine]}"
     url = request.getfixturevalue("empty_postgres_url") if engine == "postgres" else None
-    with smsc_process(tmp_path / "submits.jsonl", "--aimed-failures", "--receipt-delay-ms", "100") as smsc:
+    with smsc_process(tmp_path / "submits.jsonl", *BUSY) as smsc:
         async with server(tmp_path / "data", url) as here:
             trial = Trial(here, smsc, random.Random(f"{SEED} {engine}"), binds=BINDS[engine])
             note(f"{kills} kills on {engine}, CLARION_TEST_SEED={SEED}, {carrier}")

@@ -71,6 +71,7 @@ async def test_no_route_is_refused(hand: Hand) -> None:
     await hand.check()
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(("text", "refused"), [("x" * 1_530, False), ("x" * 1_531, True), ("ж" * 670, False), ("ж" * 671, True)])
 async def test_ten_segments_are_the_most(hand: Hand, text: str, refused: bool) -> None:
     accepted = await hand.accept(1, text=text)

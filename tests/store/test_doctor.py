@@ -52,7 +52,14 @@ async def world(store: Store) -> Store:
         return broadcasts.Built(records, [broadcasts.ChunkDraft(first, first + 5, carrier_id)], [])
 
     totals = [PRICE * (k + 1) for k in range(6)]
-    await store.write(broadcasts.accept_whole, draft, totals, broadcasts.Terms(partial=True, limit_milli=0), build)
+    await store.write(
+        broadcasts.accept_whole,
+        draft,
+        [254_712_000_000 + k for k in range(6)],
+        totals,
+        broadcasts.Terms(partial=True, limit_milli=0),
+        build,
+    )
     lease = await store.write(binds.acquire, carrier_id, 0, store.owner, NOW)
     assert lease is not None
     taken = await store.write(chunks.take, lease.bind_id, carrier_id, lease.fence, 5, 5, {}, NOW)

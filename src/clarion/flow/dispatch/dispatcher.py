@@ -32,7 +32,7 @@ LANES = 3
 MARK_SHARE = 4
 """Marks wait until a quarter of what may be marked is free, unless a ring came: each is a commit."""
 
-AHEAD_S = 0.2
+AHEAD_S = 0.1
 """On a limited carrier no more is marked than goes out in this time, so that a single send or a pause need not wait for a window."""
 
 THROTTLED_S = (0.1, 5.0)
