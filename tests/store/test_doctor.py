@@ -44,7 +44,7 @@ async def world(store: Store) -> Store:
     assert acme is not None
     await store.write(wallets.top_up_wallet, acme, 50 * PRICE, NOW)
     carrier_id = await store.write(tenants.add_carrier, NORTH, NOW)
-    draft = broadcasts.Draft(public_id, acme.id, "talkntalk", 0, None, "Hello", NOW + 72 * HOUR, NOW)
+    draft = broadcasts.Draft(public_id, acme.id, None, "talkntalk", 0, None, "Hello", None, NOW + 72 * HOUR, NOW)
 
     def build(reserved: broadcasts.Reserved) -> broadcasts.Built:
         first, broadcast_id = reserved.first_id, reserved.broadcast_id
@@ -185,7 +185,7 @@ async def test_a_receipt_that_fits_nothing_is_an_orphan_after_an_hour(world: Sto
 
 
 async def test_an_accept_that_was_cut_off_is_found_and_taken_back(world: Store) -> None:
-    draft = broadcasts.Draft(SystemIds().broadcast(NOW), 1, "talkntalk", 2, None, "Hello", None, NOW)
+    draft = broadcasts.Draft(SystemIds().broadcast(NOW), 1, None, "talkntalk", 2, None, "Hello", None, None, NOW)
     await world.write(broadcasts.reserve, draft, [PRICE, 2 * PRICE], broadcasts.Terms(partial=True, limit_milli=0))
     assert await codes(world) == set()
     found = await world.read(examine, NOW + HOUR - 1)
