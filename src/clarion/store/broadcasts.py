@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from clarion.store import money, rows, tables
-from clarion.store.errors import StoreError
+from clarion.store.errors import Unavailable
 from clarion.store.interface import interactive
 
 MESSAGE_COLUMNS = {
@@ -82,7 +82,7 @@ class Shortfall(Exception):
         self.available_milli = available_milli
 
 
-class Abandoned(StoreError):
+class Abandoned(Unavailable):
     """Sweep has dropped the broadcast while it was being accepted; nothing of it is kept."""
 
 
