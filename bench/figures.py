@@ -70,6 +70,13 @@ GROUPS: dict[str, Sequence[Figure]] = {
         Figure("accept_p50", "p50", "ms", 1, at_most(100)),
         Figure("accept_p99", "p99", "ms", 1),
     ),
+    "Accepting 10,000 recipients with two values each over HTTP, quiet server": (
+        Figure("values_cold", "the first request of a fresh server", "ms", 1),
+        Figure("values_p50", "p50", "ms", 1, at_most(100)),
+        Figure("values_p99", "p99", "ms", 1),
+        Figure("values_suppressed_p50", "p50 with 100,000 numbers opted out", "ms", 1),
+        Figure("values_suppressed_more", "  that is more by", "%", 1, at_most(15)),
+    ),
     "Single sends, 20 a second, while blasts of 100,000 are accepted and sent": (
         Figure("single_answered_p50", "answered, p50", "ms", 1),
         Figure("single_answered_p99", "answered, p99", "ms", 1, at_most(20)),

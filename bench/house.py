@@ -95,6 +95,10 @@ class House:
             while (await self.progress()).final < messages:
                 await asyncio.sleep(POLL_S)
 
+    async def suppress(self, numbers: int) -> None:
+        """Let so many others have opted out, from every organization."""
+        await self.outside.store.write(_suppress, numbers)
+
     def others_cpu_s(self) -> float:
         """What all programs took that are no part of the measurement; of short times only about, since the kernel counts in ticks."""
         ours = self.server.usage.cpu_s + self.smsc.usage.cpu_s + processes.usage(os.getpid()).cpu_s
@@ -157,6 +161,12 @@ def _progress(connection: Connection) -> Progress:
     )[0]
     charged = rows.all(connection, "SELECT coalesce(sum(charged_milli), 0) FROM holds")[0][0]
     return Progress(int(ended), int(final), int(charged))
+
+
+def _suppress(connection: Connection, numbers: int) -> None:
+    for (organization_id,) in rows.all(connection, "SELECT id FROM organizations"):
+        records = [(organization_id, 254_100_000_000 + number, "STOP", 0) for number in range(numbers)]
+        rows.copy(connection, "suppressions", ("organization_id", "recipient", "reason", "created_at"), records)
 
 
 async def _is_ready(http: aiohttp.ClientSession) -> bool:

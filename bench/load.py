@@ -27,6 +27,18 @@ async def send_bulk(http: aiohttp.ClientSession, key: str, number: int, size: in
     return took_s, found[1].decode()
 
 
+async def send_values(http: aiohttp.ClientSession, key: str, number: int, size: int = REQUEST) -> float:
+    """The `number`-th request with two values for each recipient (Teekrr's); how long the whole answer took, in seconds."""
+    body = _values_body(number, size)
+    started = time.perf_counter()
+    async with http.post("/sms", data=body, headers=_headers(key)) as answer:
+        octets = await answer.read()
+        took_s = time.perf_counter() - started
+        if answer.status != 200 or f'"queued":{size},'.encode() not in octets:
+            raise RuntimeError(f"a request with values was answered {answer.status}: {octets[:300]!r}")
+    return took_s
+
+
 async def send_single(http: aiohttp.ClientSession, key: str, number: int, text: str) -> float:
     """One text to one recipient; how long the answer took, in seconds."""
     body = json.dumps({"mobile": f"+{FIRST + number}", "message": text}).encode()
@@ -62,6 +74,15 @@ def _bulk_body(number: int, size: int) -> bytes:
     spellings = ("+{0}", "{0}", "0{1}")
     recipients = [spellings[n % 3].format(first + n, first + n - 254_000_000_000) for n in range(size)]
     return json.dumps({"recipients": recipients, "message": TEXT, "sender_id": "CLARION"}).encode()
+
+
+@lru_cache(maxsize=100)
+def _values_body(number: int, size: int) -> bytes:
+    first = FIRST + number * REQUEST
+    items = [{"recipient": str(first + n), "variables": {"name": f"Customer {n}", "code": f"C{n:06}"}} for n in range(size)]
+    text = "Hi {name}, your code is {code}. Thank you for shopping with us."
+    body = {"campaignName": "bench", "type": "quick broadcast", "templateContent": text, "recipientVariables": items}
+    return json.dumps(body).encode()
 
 
 def prepare(requests: int, size: int = REQUEST) -> None:

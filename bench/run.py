@@ -28,7 +28,7 @@ QUICK = Sizes(recipients=20_000, accepts=5, singles=60, delayed=10_000)
 WIDTH = 132
 """Where the output is a file: no title is broken."""
 
-PARTS = ("ceiling", "road", "accepts", "singles", "delayed", "postgres", "profile")
+PARTS = ("ceiling", "road", "accepts", "values", "singles", "delayed", "postgres", "profile")
 
 
 def main() -> int:
@@ -91,6 +91,7 @@ class _Bench:
         parts: dict[str, Callable[[Place], Awaitable[Figures]]] = {
             "road": lambda place: scenarios.road(place, sizes),
             "accepts": lambda place: scenarios.accepts(place, sizes),
+            "values": lambda place: scenarios.values(place, sizes),
             "singles": lambda place: scenarios.singles(place, sizes),
             "delayed": lambda place: scenarios.delayed(place, sizes),
         }

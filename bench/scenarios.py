@@ -21,6 +21,11 @@ SINGLES_PER_SECOND = 20
 WAVE_AHEAD = 50_000
 """The next blast begins when so many of the last one are still to come: the singles never meet an empty road."""
 
+RATE = 10
+"""Requests with values that an organization may make."""
+
+SUPPRESSED = 100_000
+
 DELAY_MS = 50
 DELAYED_WINDOW = 200
 
@@ -92,6 +97,32 @@ async def accepts(place: Place, sizes: Sizes) -> Figures:
             await built.until_final((number + 1) * load.REQUEST)
     cold, *warm = took_ms
     return {"accept_cold": cold, "accept_p50": quantile(warm, 0.5), "accept_p99": quantile(warm, 0.99)}
+
+
+async def values(place: Place, sizes: Sizes) -> Figures:
+    """Requests of 10,000 with two values each, on a quiet server; then the same with 100,000 numbers opted out."""
+    requests = 2 * sizes.accepts + 1
+    # Ten requests in a quarter of an hour are what an organization has.
+    async with house(place, Carrier(), organizations=-(-requests // RATE)) as built:
+
+        async def took_ms(numbers: range) -> list[float]:
+            took: list[float] = []
+            for number in numbers:
+                took.append(1000 * await load.send_values(built.http, built.keys[number // RATE], number))
+                await built.until_final((number + 1) * load.REQUEST)
+            return took
+
+        cold, *warm = await took_ms(range(sizes.accepts + 1))
+        await built.suppress(SUPPRESSED)
+        asked = await took_ms(range(sizes.accepts + 1, requests))
+    p50 = quantile(warm, 0.5)
+    return {
+        "values_cold": cold,
+        "values_p50": p50,
+        "values_p99": quantile(warm, 0.99),
+        "values_suppressed_p50": quantile(asked, 0.5),
+        "values_suppressed_more": 100 * (quantile(asked, 0.5) / p50 - 1),
+    }
 
 
 async def singles(place: Place, sizes: Sizes) -> Figures:

@@ -190,6 +190,9 @@ async def still_world(sqlite_template: Path, tmp_path_factory: pytest.TempPathFa
 
 def _furnish(connection: Connection) -> None:
     _insert(connection, tables.organizations, _organizations())
+    if connection.dialect.name == "postgresql":
+        # Rows with ids of their own leave the sequence where it was.
+        connection.exec_driver_sql("SELECT setval(pg_get_serial_sequence('organizations', 'id'), 100)")
     _insert(connection, tables.wallets, ({"organization_id": number, "available_milli": 0} for number in (1, 2)))
     _insert(connection, tables.keys, _keys())
     carrier = {"url": "smpp://127.0.0.1:2775", "password": "", "state": "active", "created_at": 0}

@@ -47,7 +47,7 @@ def test_the_path_chooses_the_envelope(path: str, envelope: Envelope) -> None:
 FIELD = Refusal(Code.FIELD_MISSING, "message")
 
 SHAPES = [
-    (teli, FIELD, {"error": "This field is required.", "success": False, "powered_by": "Teli"}),
+    (teli, FIELD, {"error": "message is required", "success": False, "powered_by": "Teli"}),
     (teekrr, FIELD, {"message": "This field is required.", "errors": [{"field": "message", "message": "This field is required."}]}),
     (teekrr, Refusal(Code.UNKNOWN_PATH), {"message": "There is nothing at this path."}),
     (talkntalk, FIELD, {"detail": "message: This field is required.", "message": ["This field is required."]}),

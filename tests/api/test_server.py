@@ -194,7 +194,7 @@ async def test_the_openapi_document_has_the_schema_and_an_example_of_every_reque
                 schema = schemas[media["schema"]["$ref"].rpartition("/")[2]]
                 assert set(schema["required"]) <= set(media["example"]) <= set(schema["properties"])
                 found += 1
-    assert found == 4
+    assert found >= 9
     references = set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(document)))
     assert references <= set(schemas)
     bulk = schemas["SendBulk"]["properties"]
@@ -208,7 +208,7 @@ async def test_the_examples_of_the_document_are_answered(sqlite_world: World) ->
     await sqlite_world.top_up(1_000_000)
     answered = {}
     for path, methods in document["paths"].items():
-        if "post" in methods:
+        if "post" in methods and path.endswith("/"):  # the other faces' tests ask theirs
             example = methods["post"]["requestBody"]["content"]["application/json"]["example"]
             answered[path] = (await sqlite_world.post(path, example)).status_code
     assert answered == {

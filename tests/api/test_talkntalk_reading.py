@@ -60,6 +60,10 @@ async def test_registered_senders_only(world: World) -> None:
     await world.store.write(senders.add, 1, "sale", "promotional", None, NOW)
     await world.services.settings.refresh()
     assert (await world.post(SEND, body)).status_code == 201
+    assert (await world.post(SEND, {**body, "sender_id": "+22141"})).status_code == 400
+    await world.store.write(senders.add, 1, "22141", "transactional", None, NOW)
+    await world.services.settings.refresh()
+    assert (await world.post(SEND, {**body, "sender_id": "+22141"})).status_code == 201
     # The operator's own default needs no registration.
     for sender in (None, "DUKA"):
         assert (await world.post(SEND, {**body, "sender_id": sender})).status_code == 201

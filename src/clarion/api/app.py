@@ -8,7 +8,7 @@ from starlette.responses import Response
 from clarion import __version__
 from clarion.api import documentation, operations
 from clarion.api.envelopes import envelope_at
-from clarion.api.faces import talkntalk, teekrr
+from clarion.api.faces import talkntalk, teekrr, teli
 from clarion.api.refusals import Code, Refusal
 from clarion.api.services import Services
 from clarion.api.tracing import Tracing
@@ -30,21 +30,27 @@ def make_app(services: Services) -> FastAPI:
     )
     app.include_router(operations.make_router(services))
     app.include_router(talkntalk.make_router(services))
+    app.include_router(teli.make_router(services))
     app.include_router(teekrr.make_router(services))
     documentation.serve_page(app)
-    documentation.describe(app, (*talkntalk.TYPES, *teekrr.TYPES))
+    documentation.describe(app, (*talkntalk.TYPES, *teli.TYPES, *teekrr.TYPES))
     app.add_middleware(Tracing, services=services)
-    app.add_exception_handler(HTTPException, _no_endpoint)
+
+    async def no_endpoint(request: Request, error: Exception) -> Response:
+        return _no_endpoint(request, error, services.powered_by)
+
+    app.add_exception_handler(HTTPException, no_endpoint)
     return app
 
 
-async def _no_endpoint(request: Request, error: Exception) -> Response:
+def _no_endpoint(request: Request, error: Exception, powered_by: str) -> Response:
     """The router found nothing for this path, or nothing for this method."""
+    envelope = envelope_at(request.url.path, powered_by)
     allow = (getattr(error, "headers", None) or {}).get("Allow")
     if getattr(error, "status_code", 404) != 405:
-        return envelope_at(request.url.path)(Refusal(Code.UNKNOWN_PATH))
+        return envelope(Refusal(Code.UNKNOWN_PATH))
     allowed = {method.strip() for method in (allow or "").split(",")} - {""}
     headers = {"Allow": ", ".join(sorted(allowed | {"OPTIONS"} | ({"HEAD"} if "GET" in allowed else set())))}
     if request.method == "OPTIONS":
         return Response(status_code=204, headers=headers)
-    return envelope_at(request.url.path)(Refusal(Code.WRONG_METHOD, values={"method": request.method}, headers=headers))
+    return envelope(Refusal(Code.WRONG_METHOD, values={"method": request.method}, headers=headers))

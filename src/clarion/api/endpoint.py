@@ -20,11 +20,12 @@ B = TypeVar("B", bound=msgspec.Struct)
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One admitted request."""
+    """One admitted request. `body` as it came, for what its type does not know."""
 
     services: Services
     request: Request
     organization: Organization
+    body: bytes = b""
 
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -45,7 +46,7 @@ def posted(services: Services, rule: Rule, envelope: Envelope, body_type: type[B
         decoded = decode(decoder, body)
         if isinstance(decoded, Refusal):
             return envelope(decoded)
-        outcome = await operation(Call(services, request, organization), decoded)
+        outcome = await operation(Call(services, request, organization, body), decoded)
         return envelope(outcome) if isinstance(outcome, Refusal) else outcome
 
     return handle

@@ -2,6 +2,7 @@
 
 from clarion.api.refusals import Code, Refusal
 from clarion.api.services import Services
+from clarion.core.sender import same_sender
 from clarion.store.catalog import Organization
 
 
@@ -10,4 +11,4 @@ async def refused_sender(services: Services, organization: Organization, sender:
     if sender is None or not organization.registered_senders or sender == organization.default_sender:
         return None
     registered = await services.settings.senders(organization.id)
-    return None if sender.lower() in registered else Refusal(Code.SENDER_UNREGISTERED, field)
+    return None if same_sender(sender) in registered else Refusal(Code.SENDER_UNREGISTERED, field)

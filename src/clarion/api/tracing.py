@@ -40,6 +40,7 @@ class Tracing:
         self._app = app
         self._timer = services.runtime.timer
         self._ids = services.runtime.ids
+        self._powered_by = services.powered_by
         self._metrics = HttpMetrics(services.registry)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -80,7 +81,7 @@ class Tracing:
             return answering.status
         if not answering.status:
             refusal = Refusal(code, values={"request_id": scope[SCOPE_KEY].request_id})
-            await envelope_at(scope["path"])(refusal)(scope, receive, answering)
+            await envelope_at(scope["path"], self._powered_by)(refusal)(scope, receive, answering)
         return answering.status
 
 

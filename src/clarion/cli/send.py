@@ -81,12 +81,13 @@ def send(
 
 
 async def _accept(runtime: "Runtime", owner: "Organization", recipient: str, words: str, sender: str | None) -> "Accepted":
+    from clarion.core.sender import same_sender
     from clarion.flow.accept import Order, accept
     from clarion.store import catalog, senders
 
     if sender is not None and owner.registered_senders and sender != owner.default_sender:
         known = [each.sender for each in await runtime.store.read(senders.of_organization, owner.id)]
-        if sender.lower() not in {each.lower() for each in known}:
+        if same_sender(sender) not in {same_sender(each) for each in known}:
             raise Failure(f"{owner.name} has not registered the sender {sender!r}; it has {', '.join(known) or 'none'}.", 2)
     order = Order(owner, FACE, 0, words, sender or owner.default_sender, [recipient], partial=True)
     return await accept(runtime, await runtime.store.read(catalog.load_catalog), order)

@@ -34,6 +34,11 @@ TrustedProxy = Annotated[
         show_default=False,
     ),
 ]
+PoweredBy = Annotated[str, option("--powered-by", help="What Teli's answers call powered_by.", metavar="NAME")]
+OutcomeWait = Annotated[
+    float,
+    option("--outcome-wait-s", help="How many seconds Teli's sends wait to hear what became of the texts.", min=0, max=600),
+]
 BodyLimit = Annotated[int, option("--body-limit-bytes", help="A longer request is refused.", min=1024)]
 
 
@@ -46,6 +51,8 @@ def serve(
     log_format: LogFormat = "auto",
     trusted_proxy: TrustedProxy = None,
     body_limit_bytes: BodyLimit = 16 * 1024 * 1024,
+    powered_by: PoweredBy = "Teli",
+    outcome_wait_s: OutcomeWait = 20.0,
 ) -> None:
     """Serve the API and send, until Ctrl-C or SIGTERM.
 
@@ -64,6 +71,8 @@ def serve(
         log_format=log_format,
         trusted_proxies=tuple(trusted_proxy or ()),
         body_limit_bytes=body_limit_bytes,
+        powered_by=powered_by,
+        outcome_wait_s=outcome_wait_s,
     )
     try:
         options.networks  # noqa: B018  (refuses what is no network before anything is started)

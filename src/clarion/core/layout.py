@@ -24,8 +24,11 @@ def lay_out(carriers: Sequence[int]) -> tuple[list[int], list[Range]]:
     ranges: list[Range] = []
     for start in range(0, len(carriers), CHUNK_MESSAGES_MAX):
         indexes = list(range(start, min(start + CHUNK_MESSAGES_MAX, len(carriers))))
-        if len(set(carriers[start : start + CHUNK_MESSAGES_MAX])) > 1:
-            indexes.sort(key=carriers.__getitem__)
+        if len(set(carriers[start : start + CHUNK_MESSAGES_MAX])) == 1:
+            order += indexes
+            ranges.append(Range(start, start + len(indexes), carriers[start]))
+            continue
+        indexes.sort(key=carriers.__getitem__)
         order += indexes
         begin = start
         for place in range(start + 1, start + len(indexes) + 1):

@@ -1,6 +1,7 @@
 """The settings that everybody works by, kept until their version moves (law 1 of the design): the catalog, the keys, the senders."""
 
 from clarion.core.clock import Timer
+from clarion.core.sender import same_sender
 from clarion.runtime import Runtime
 from clarion.store import senders
 from clarion.store.catalog import Catalog, Key, load_catalog, load_key, read_version
@@ -43,12 +44,12 @@ class Settings:
         return key
 
     async def senders(self, organization_id: int) -> frozenset[str]:
-        """The sender ids that an organization has registered, in lower case."""
+        """The sender ids that an organization has registered, as `core.sender.same_sender` writes them."""
         known = self._senders.get(organization_id)
         if known is None:
             version = self._version
             found = await self._runtime.store.read(senders.of_organization, organization_id)
-            known = frozenset(sender.sender.lower() for sender in found)
+            known = frozenset(same_sender(sender.sender) for sender in found)
             if version == self._version:
                 self._senders[organization_id] = known
         return known

@@ -4,7 +4,7 @@ import structlog
 
 from clarion.flow.settings import Settings
 from clarion.runtime import Runtime
-from clarion.store import broadcasts, control, housekeeping, orphans
+from clarion.store import broadcasts, control, housekeeping, orphans, request_counts
 from clarion.store.errors import Unavailable
 from clarion.store.interface import P, Transaction
 
@@ -49,15 +49,17 @@ class Sweeper:
         await self._slices("unknown.closed", housekeeping.close_unknowns, now)
         await self._slices("messages.expired", housekeeping.expire, now)
         await self._slices("messages.rerouted", housekeeping.reroute, await self._settings.catalog(), now)
+        await self._slices(None, request_counts.forget)
         page = await write(orphans.retry_page, self._after_orphan, now - ORPHAN_MICROS, now)
         self._after_orphan = page.last_id or 0
 
-    async def _slices(self, event: str, task: Transaction[P, int], *args: P.args, **kwargs: P.kwargs) -> None:
+    async def _slices(self, event: str | None, task: Transaction[P, int], *args: P.args, **kwargs: P.kwargs) -> None:
+        """`event` is what the log calls it; None is not worth a line."""
         done = 0
         for _ in range(SLICES_MAX):
             count = await self._runtime.store.write(task, *args, **kwargs)
             done += count
             if not count:
                 break
-        if done:
+        if done and event:
             log.info(event, count=done)

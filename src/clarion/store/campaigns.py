@@ -92,7 +92,7 @@ def begin(connection: Connection, draft: CampaignDraft, acting_id: int) -> int |
     if known is not None:
         if known.state != PROCESSING or known.organization_id != draft.organization_id:
             return None
-        rows.execute(
+        rows.all(
             connection,
             "UPDATE campaigns SET name = :name, sender = nullif(:sender, ''), agent_id = nullif(:agent_id, ''), details = :details"
             " WHERE id = :id",

@@ -17,6 +17,9 @@ from clarion.store.interface import interactive
 
 SLICE = 500
 
+REASON = "called off"
+"""What a cancelled message tells of its end."""
+
 LATE_SCHEDULE = "late_schedule"
 """Why a scheduled broadcast waits that nobody was there to begin on time."""
 
@@ -82,7 +85,7 @@ def cancel_slice(connection: Connection, now: int) -> int:
         "SELECT c.id FROM broadcasts b JOIN chunks c ON c.broadcast_id = b.id WHERE b.state = 'cancelling'"
         " AND c.state IN ('waiting', 'ready', 'claimed') AND c.marked_id < c.last_id ORDER BY c.id LIMIT 1",
     ):
-        done += pass_over(connection, chunk_id, State.CANCELLED, "cancelled", SLICE, now)
+        done += pass_over(connection, chunk_id, State.CANCELLED, REASON, SLICE, now)
     found = rows.all(
         connection,
         "SELECT d.message_id, d.chunk_id, m.broadcast_id, m.organization_id, m.price_milli, d.attempt FROM deliveries d"
@@ -91,7 +94,7 @@ def cancel_slice(connection: Connection, now: int) -> int:
         limit=SLICE,
     )
     facts = [
-        Fact(message_id, chunk_id, broadcast_id, organization_id, price_milli, attempt, State.CANCELLED, None, None, "cancelled")
+        Fact(message_id, chunk_id, broadcast_id, organization_id, price_milli, attempt, State.CANCELLED, None, None, REASON)
         for message_id, chunk_id, broadcast_id, organization_id, price_milli, attempt in found
     ]
     if facts:

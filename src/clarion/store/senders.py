@@ -5,6 +5,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from clarion.core.sender import same_sender
 from clarion.store import tables
 from clarion.store.catalog import raise_version
 from clarion.store.tenants import AlreadyThere, NotThere
@@ -25,7 +26,7 @@ class Sender(NamedTuple):
 def add(connection: Connection, organization_id: int, sender: str, kind: str, network: str | None, now: int) -> int:
     """Register a sender id; returns its id. Raises AlreadyThere."""
     s = tables.senders.c
-    if connection.execute(sa.select(s.id).where(s.organization_id == organization_id, s.sender == sender)).first():
+    if any(same_sender(known.sender) == same_sender(sender) for known in of_organization(connection, organization_id)):
         raise AlreadyThere(f"The sender {sender!r} is registered already.")
     values = {"organization_id": organization_id, "sender": sender, "kind": kind, "network": network, "created_at": now}
     made = connection.execute(sa.insert(tables.senders).values(values).returning(s.id)).scalar_one()

@@ -17,8 +17,8 @@ import uvicorn
 import uvloop
 
 from clarion.api.app import make_app
-from clarion.api.limits import MemoryLimits
-from clarion.api.services import BODY_LIMIT_BYTES, Services
+from clarion.api.limits import MemoryLimits, RequestLimits, SharedLimits
+from clarion.api.services import BODY_LIMIT_BYTES, OUTCOME_WAIT_S, POWERED_BY, Services
 from clarion.flow import plan
 from clarion.flow.settings import Settings
 from clarion.flow.sweep import Sweeper
@@ -60,6 +60,8 @@ class ServeOptions:
     log_format: str = "auto"
     trusted_proxies: tuple[str, ...] = ()
     body_limit_bytes: int = BODY_LIMIT_BYTES
+    powered_by: str = POWERED_BY
+    outcome_wait_s: float = OUTCOME_WAIT_S
 
     @property
     def url(self) -> str:
@@ -122,11 +124,14 @@ class _Server:
                 services = Services(
                     runtime=runtime,
                     settings=settings,
-                    limits=MemoryLimits(runtime.timer),
+                    limits=self._limits(runtime),
                     ready=connections.not_ready,
                     registry=make_registry(runtime, connections),
                     body_limit_bytes=self._options.body_limit_bytes,
                     trusted_proxies=self._options.networks,
+                    powered_by=self._options.powered_by,
+                    outcome_wait_s=self._options.outcome_wait_s,
+                    stopping=self._stop.is_set,
                 )
                 async with _background(runtime, settings, connections, self._stop) as failed, _http(services, self._socket):
                     url = f"http://{self._options.host}:{self._socket.getsockname()[1]}"
@@ -138,6 +143,10 @@ class _Server:
                     log.info("server.stopping")
             log.info("server.stopped")
             return 1 if failed else 0
+
+    def _limits(self, runtime: Runtime) -> RequestLimits:
+        """On PostgreSQL others may answer HTTP too."""
+        return MemoryLimits(runtime.timer) if is_sqlite(self._options.url) else SharedLimits(runtime.store, runtime.timer)
 
     async def _make_default(self, runtime: Runtime) -> str | None:
         """The key of the organization `default`, if this start made it."""
@@ -189,6 +198,8 @@ async def _background(runtime: Runtime, settings: Settings, connections: Connect
         "sweep": Sweeper(runtime, settings).run(),
         "binds": connections.run(),
     }
+    # Before any bind: what came too late while nobody was here must not be taken.
+    await plan.plan(runtime)
     tasks = [asyncio.create_task(stage, name=name) for name, stage in stages.items()]
     for task in tasks:
         task.add_done_callback(ended)

@@ -98,6 +98,7 @@ request_counts = sa.Table(
     sa.Column("counter", sa.Text, primary_key=True),
     sa.Column("span", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("requests", sa.Integer, nullable=False),
+    sa.Index("ix_request_counts_span", "span"),
     comment="Requests by organization, counter and span, where several processes answer HTTP.",
 )
 

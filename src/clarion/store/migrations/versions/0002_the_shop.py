@@ -94,6 +94,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_contacts"),
         sa.UniqueConstraint("campaign_id", "recipient", name="uq_contacts_campaign_id_recipient"),
     )
+    op.create_index("ix_request_counts_span", "request_counts", ["span"])
     op.create_index("ix_contacts_organization_id_recipient", "contacts", ["organization_id", "recipient"])
     op.create_index(
         "ix_contacts_organization_id_list_id",
