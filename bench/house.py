@@ -100,7 +100,7 @@ class House:
         await self.outside.store.write(_suppress, numbers)
 
     def others_cpu_s(self) -> float:
-        """What all programs took that are no part of the measurement."""
+        """What all programs took that are no part of the measurement; of short times only about, since the kernel counts in ticks."""
         ours = self.server.usage.cpu_s + self.smsc.usage.cpu_s + processes.usage(os.getpid()).cpu_s
         postgres = processes.family_cpu_s(self.place.postgres_pid) if self.place.postgres_pid else 0.0
         return processes.machine_cpu_s() - ours - postgres

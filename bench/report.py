@@ -19,6 +19,9 @@ from clarion import __version__
 
 PACKAGES = ("uvloop", "uvicorn", "fastapi", "msgspec", "SQLAlchemy", "asyncpg", "phonenumbers")
 
+OTHERS_MAX = 0.2
+"""Cores that other programs may take before the figures are theirs, too."""
+
 Values = Mapping[str, Sequence[float]]
 
 
@@ -63,6 +66,13 @@ def show_group(console: Console, title: str, values: Values) -> None:
         table.add_row(figure.title, figure.show(median(found)), figure.unit, spread, str(figure.target or ""), colour)
     if table.row_count:
         console.print(table, "")
+
+
+def show_company(console: Console, values: Values) -> None:
+    """Say so if the machine was not ours alone: the rates and times above are then those of what was left of it."""
+    others = max([0.0, *values.get("road_others", ()), *values.get("single_others", ())])
+    if others > OTHERS_MAX:
+        console.print(f"[yellow]Other programs took up to {others:.1f} cores meanwhile: CPU seconds hold, rates and times do not.[/]\n")
 
 
 def show_shares(console: Console, title: str, shares: Sequence[Share]) -> None:

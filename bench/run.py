@@ -66,8 +66,9 @@ class _Bench:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         self._console.print()
-        for title in GROUPS:
+        for title in list(GROUPS)[1:]:  # the first came first
             report.show_group(self._console, title, self._values)
+        report.show_company(self._console, self._values)
         for title, shares in self._shares.items():
             report.show_shares(self._console, title, shares)
         if json_file:

@@ -1,4 +1,7 @@
-"""Clarion as its users have it: a server process on a port, an SMSC in another, HTTP between, and the database to look into."""
+"""Clarion as its users have it: the command `clarion`, a server process on a port, an SMSC in another, and HTTP between.
+
+The database is looked into through the store, beside the server or after its death.
+"""
 
 import asyncio
 import contextlib
@@ -9,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -18,22 +22,24 @@ from typing import Any, TypeVar
 import httpx
 from sqlalchemy import Connection
 
-from clarion.store import Store, money, tenants
-from clarion.store.catalog import load_organization
+from clarion.store import Store
 from clarion.store.engine import open_store
-from clarion.wiring.machine import SystemClock, SystemIds, SystemTimer
+from clarion.wiring.machine import SystemTimer
 
-LAUNCH = Path(__file__).parent / "launch.py"
+COMMAND = (sys.executable, "-m", "clarion.cli", "--config", os.devnull)
 
 PATIENCE_S = 60.0
 """No test asks for speed: this is how long a condition may take on a busy machine before something is wrong."""
 
 POLL_S = 0.02
 
-MILLI = 100_000
-"""One shilling."""
-
 T = TypeVar("T")
+
+
+def environment(**more: str) -> dict[str, str]:
+    """The machine's, without settings of Clarion's that whoever runs the tests may have."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("CLARION_")}
+    return kept | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "NO_PROXY": "127.0.0.1"} | more
 
 
 def free_port() -> int:
@@ -52,58 +58,66 @@ async def until(condition: Callable[[], T], what: str, patience_s: float = PATIE
     return answer
 
 
+def clarion(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command to its end."""
+    return subprocess.run(
+        [*COMMAND, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment(), timeout=PATIENCE_S
+    )
+
+
 @dataclass
 class Server:
-    """A server process that is started, killed and started again on the same data and the same port."""
+    """A server process that is started, killed and started again, on the same data and the same port."""
 
     data_dir: Path
-    database_url: str
+    postgres_url: str | None = None
+    options: tuple[str, ...] = ()
+    clock: str = ""
     port: int = field(default_factory=free_port)
-    environment: dict[str, str] = field(default_factory=dict)
-    options: dict[str, Any] = field(default_factory=dict)
     key: str = ""
     process: "subprocess.Popen[bytes] | None" = None
-    client: httpx.AsyncClient = field(default_factory=lambda: httpx.AsyncClient(timeout=PATIENCE_S))
+    client: httpx.AsyncClient = field(default_factory=lambda: httpx.AsyncClient(timeout=PATIENCE_S, trust_env=False))
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
     @property
+    def place(self) -> tuple[str, ...]:
+        """What tells a command where the data is."""
+        return ("--database-url", self.postgres_url) if self.postgres_url else ("--data-dir", str(self.data_dir))
+
+    @property
     def log(self) -> Path:
-        return self.data_dir / "serve.log"
+        return self.data_dir.with_suffix(".log")
+
+    @property
+    def said(self) -> Path:
+        """What it wrote to standard output."""
+        return self.data_dir.with_suffix(".out")
 
     def launch(self) -> None:
         """Start the process, and do not wait for it."""
-        self.data_dir.mkdir(exist_ok=True)
-        options = {
-            "port": self.port,
-            "data_dir": str(self.data_dir),
-            "database_url": self.database_url,
-            "log_format": "json",
-            **self.options,
-        }
-        with self.log.open("ab") as log, self.announced.open("wb") as announced:
+        arguments = ("serve", "--port", str(self.port), "--data-dir", str(self.data_dir), *self.place[:2], *self.options)
+        with self.log.open("ab") as log, self.said.open("wb") as said:
             self.process = subprocess.Popen(
-                [sys.executable, str(LAUNCH), "serve", json.dumps(options)],
-                stdout=announced,
+                [*COMMAND, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=said,
                 stderr=log,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **self.environment},
+                env=environment(CLARION_CLOCK=self.clock),
             )
-
-    @property
-    def announced(self) -> Path:
-        return self.data_dir / "announced.json"
 
     async def start(self) -> None:
         """Start the process, and wait until it answers."""
         self.launch()
-        line = await until(lambda: self.announced.read_text() if self._alive() else "", "the server to start")
-        self.key = json.loads(line)["key"] or self.key
+        said = await until(lambda: self.said.read_text() if self.alive() else "", "the server to start")
+        found = re.search(r"tk_live_\w{32}", said)
+        self.key = found[0] if found else self.key
 
     async def bound(self) -> None:
         """Wait until a carrier is bound."""
-        while not (self._alive() and await self._has_bound()):
+        while not (self.alive() and await self._has_bound()):
             await asyncio.sleep(POLL_S)
 
     async def _has_bound(self) -> bool:
@@ -112,7 +126,7 @@ class Server:
             return re.search(r"^clarion_bind_bound\{.*\} 1\.0$", metrics, re.MULTILINE) is not None
         return False
 
-    def _alive(self) -> bool:
+    def alive(self) -> bool:
         assert self.process is not None
         assert self.process.poll() is None, f"the server ended with {self.process.returncode}:\n{self.log.read_text()[-4000:]}"
         return True
@@ -127,22 +141,69 @@ class Server:
     async def terminate(self) -> tuple[int, float]:
         """SIGTERM; the exit code and the seconds that it took."""
         assert self.process is not None
-        process, self.process = self.process, None
         begun = time.monotonic()
-        process.terminate()
-        try:
-            code = await asyncio.to_thread(process.wait, PATIENCE_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            raise
+        self.process.terminate()
+        code = await asyncio.to_thread(self.process.wait, PATIENCE_S)
+        self.process = None
         return code, time.monotonic() - begun
+
+    async def command(self, *arguments: str) -> Any:
+        """What a command beside the server prints as JSON."""
+        done = await asyncio.to_thread(clarion, *arguments, *self.place, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    async def add_carrier(self, url: str, *options: str) -> None:
+        await self.command("carriers", "add", "one", url, "--price", "1.00", *options)
+
+    async def top_up(self, amount: str = "1000000.00", organization: str = "default") -> None:
+        await self.command("wallet", "top-up", "--organization", organization, amount)
+
+    async def look(self, read: Callable[[Connection], T]) -> T:
+        """What is in the database."""
+        async with self.database() as store:
+            return await store.read(read)
+
+    @asynccontextmanager
+    async def database(self) -> AsyncIterator[Store]:
+        """Beside the server, or after its death."""
+        store = await open_store(self.postgres_url or f"sqlite:///{self.data_dir / 'clarion.db'}", SystemTimer())
+        try:
+            yield store
+        finally:
+            await store.close()
 
     async def post(self, path: str, body: Any, key: str | None = None) -> httpx.Response:
         return await self.client.post(f"{self.url}{path}", json=body, headers={"Authorization": f"Bearer {key or self.key}"})
 
-    async def send_bulk(self, recipients: list[str], text: str, sender: str = "CLARION") -> str:
-        """Its campaign id, and every recipient queued."""
-        response = await self.post("/v1/sms/send-bulk/", {"recipients": recipients, "message": text, "sender_id": sender})
+    async def statuses(self, campaign: str) -> dict[str, str]:
+        """The vendor's word for where each recipient's message stands."""
+        found: dict[str, str] = {}
+        page = f"{self.url}/v1/sms/campaigns/messages/?page_size=1000"
+        while page:
+            response = await self.post(page.removeprefix(self.url), {"campaign_id": campaign})
+            assert response.status_code == 200, response.text
+            answer = response.json()
+            found |= {result["mobile"]: result["status"] for result in answer["results"]}
+            page = answer["next"]
+        return found
+
+    async def completed(self, campaign: str) -> bool:
+        response = await self.post("/v1/sms/campaigns/status/", {"campaign_id": campaign})
+        assert response.status_code == 200, response.text
+        return bool(response.json()["status"] == "completed")
+
+    async def ended(self, campaign: str) -> dict[str, str]:
+        """The same, once no message is on its way any more."""
+        end = time.monotonic() + PATIENCE_S
+        while {"queued", "sent"} & set((statuses := await self.statuses(campaign)).values()):
+            assert time.monotonic() < end, Counter(statuses.values())
+            await asyncio.sleep(0.3)
+        return statuses
+
+    async def send_bulk(self, recipients: list[str], text: str) -> str:
+        """The campaign id; every recipient is queued."""
+        response = await self.post("/v1/sms/send-bulk/", {"recipients": recipients, "message": text, "sender_id": "CLARION"})
         assert response.status_code == 201, response.text[:500]
         answer = response.json()
         assert answer["queued"] == len(recipients)
@@ -150,52 +211,14 @@ class Server:
 
 
 @asynccontextmanager
-async def server(data_dir: Path, database_url: str | None = None, **options: Any) -> AsyncIterator[Server]:
+async def server(data_dir: Path, postgres_url: str | None = None, *options: str) -> AsyncIterator[Server]:
     """A server that was not started yet; killed at the end if it runs."""
-    made = Server(data_dir, database_url or f"sqlite:///{data_dir / 'clarion.db'}", options=options)
+    made = Server(data_dir, postgres_url, options)
     try:
         yield made
     finally:
         made.kill()
         await made.client.aclose()
-
-
-@asynccontextmanager
-async def opened(server: Server) -> AsyncIterator[Store]:
-    """The server's database, beside it or after its death."""
-    store = await open_store(server.database_url, SystemTimer())
-    try:
-        yield store
-    finally:
-        await store.close()
-
-
-async def look(server: Server, read: Callable[[Connection], T]) -> T:
-    """What is in the server's database."""
-    async with opened(server) as store:
-        return await store.read(read)
-
-
-async def add_carrier(server: Server, url: str, *, prefix: str = "", price: str = "1.00", name: str = "one") -> None:
-    async with opened(server) as store:
-        await store.write(tenants.add_carrier, tenants.NewCarrier(name, url, "", prefix, price), SystemClock().now())
-
-
-async def top_up(server: Server, organization: str, amount_milli: int) -> None:
-    async with opened(server) as store:
-        found = await store.read(load_organization, organization)
-        assert found is not None
-        await store.write(money.top_up, found.id, amount_milli, SystemClock().now())
-
-
-async def add_organization(server: Server, name: str, amount_milli: int) -> str:
-    """A prepaid organization with this much money; its key."""
-    now, token = SystemClock().now(), tenants.KEY_PREFIX + SystemIds().token(tenants.KEY_CHARACTERS)
-    async with opened(server) as store:
-        organization_id = await store.write(tenants.create_organization, tenants.NewOrganization(name), SystemIds().broadcast(now), now)
-        await store.write(tenants.create_key, tenants.NewKey(organization_id, "test"), token, now)
-        await store.write(money.top_up, organization_id, amount_milli, now)
-    return token
 
 
 @dataclass
@@ -204,35 +227,33 @@ class SmscProcess:
 
     port: int
     log: Path
-    process: "subprocess.Popen[str]"
+
+    @property
+    def count(self) -> int:
+        """How many submits it wrote down."""
+        return self.log.read_bytes().count(b"\n") if self.log.exists() else 0
 
     def submits(self) -> list[dict[str, Any]]:
         text = self.log.read_text() if self.log.exists() else ""
         return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
 
-    def counters(self) -> dict[str, int]:
-        assert self.process.stdin
-        assert self.process.stdout
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
-        counters: dict[str, int] = json.loads(self.process.stdout.readline())
-        return counters
-
 
 @contextmanager
-def smsc_process(log: Path, **options: Any) -> Iterator[SmscProcess]:
+def smsc_process(log: Path, *options: str) -> Iterator[SmscProcess]:
+    """`clarion simulator smsc` with these options."""
     process = subprocess.Popen(
-        [sys.executable, str(LAUNCH), "smsc", json.dumps({"log_file": str(log), **options})],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
+        [*COMMAND, "simulator", "smsc", "--port", "0", "--log-file", str(log), *options],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        env=environment(),
     )
     try:
-        assert process.stdout
-        word, _, port = process.stdout.readline().partition(" ")
-        assert word == "listening"
-        yield SmscProcess(int(port), log, process)
+        assert process.stderr
+        said = process.stderr.readline()
+        found = re.search(r" listens on \S+:(\d+)", said)
+        assert found, said
+        yield SmscProcess(int(found[1]), log)
     finally:
         process.kill()
         process.communicate()

@@ -4,6 +4,7 @@ The witness is the SMSC's own log, written by a process that survives: each text
 """
 
 import asyncio
+import contextlib
 import os
 import random
 import shutil
@@ -11,17 +12,20 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import httpx
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import Connection
 from tests.acceptance.accounts import assert_exact
-from tests.acceptance.harness import MILLI, PATIENCE_S, Server, SmscProcess, add_carrier, look, server, smsc_process, top_up
+from tests.acceptance.harness import PATIENCE_S, Server, SmscProcess, server, smsc_process, until
 
+from clarion.flow.sweep import ABANDONED_MICROS
 from clarion.store import tables as t
-from clarion.store.engine import is_sqlite
 
 KILLS = int(os.environ.get("CLARION_TEST_KILLS", "10"))
 KILLS_ON = {"sqlite": KILLS, "postgres": max(3, KILLS // 4)}
@@ -30,9 +34,14 @@ SEED = int(os.environ.get("CLARION_TEST_SEED", str(random.SystemRandom().randran
 RECIPIENTS = 5_000
 WINDOW = 50
 DOUBT_MAX = 2 * WINDOW
-"""Of the one bind that there is."""
+"""Of each bind (law 2)."""
 
 CARRIER = f"window={WINDOW}&rate=500"
+
+BUSY = ("--aimed-failures", "--answer-delay-ms", "60", "--receipt-delay-ms", "100")
+"""So that at every instant some thirty submits have no answer, and fifty receipts are owed."""
+
+BINDS = {"sqlite": 1, "postgres": 2}
 
 IN_START_SHARE = 0.25
 """So many kills hit a process that is just starting, and taking up what the last one left."""
@@ -47,6 +56,14 @@ AIMED = (1, 2, 3, 4, 5, 6, 7, 8)
 ENDS = {1: {"refused", "unknown"}, 2: {"undelivered"}, 3: {"sent", "unknown"}, 7: {"undelivered"}, 8: {"undelivered"}}
 """What may become of a message that the SMSC has, by the ending; all others must be delivered. Where no receipt follows, the answer may
 have been lost with the process: that message stays unknown."""
+
+
+ACCEPTS = 6
+ACCEPT_S = 0.3
+"""Twice what sending, pricing and storing 10,000 recipients takes: the kills are spread over it."""
+
+STOPS = 2
+SLOW = ("--aimed-failures", "--answer-delay-ms", "200", "--receipt-delay-ms", "300")
 
 
 class Row(NamedTuple):
@@ -66,6 +83,8 @@ class Trial:
     server: Server
     smsc: SmscProcess
     chance: random.Random
+    recipients: int = RECIPIENTS
+    binds: int = 1
     texts: dict[str, str] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
 
@@ -73,15 +92,10 @@ class Trial:
         """One more broadcast, to people of its own."""
         number = len(self.texts)
         text = f"Your code is {self.chance.randrange(1 << 40):010x}"
-        self.texts[await self.server.send_bulk(recipients_of(number), text)] = text
+        self.texts[await self.server.send_bulk(recipients_of(number)[: self.recipients], text)] = text
 
     async def completed(self) -> bool:
-        for campaign in self.texts:
-            response = await self.server.post("/v1/sms/campaigns/status/", {"campaign_id": campaign})
-            assert response.status_code == 200, response.text
-            if response.json()["status"] != "completed":
-                return False
-        return True
+        return all([await self.server.completed(campaign) for campaign in self.texts])
 
     async def kill(self, number: int) -> None:
         """One life of the server, from its launch to its end at an instant that chance chooses."""
@@ -101,17 +115,17 @@ class Trial:
         unknown = sum(row.state == "unknown" for row in rows)
         submits = self.smsc.submits()
         self.lines.append(f"{number:4}  {bound}  {doubt:8}  {unknown:8}  {len(submits):8}")
-        assert doubt <= DOUBT_MAX
+        assert doubt <= DOUBT_MAX * self.binds
         marked = {row.recipient for row in rows if row.marked}
         assert {submit["destination"] for submit in submits} <= marked, "something is on the wire that was never marked"
 
     async def look(self, read: Callable[[Connection], list[Row]]) -> list[Row]:
         """Read what the dead server left, as it left it: opening SQLite's own file would already tidy it up."""
-        if not is_sqlite(self.server.database_url):
-            return await look(self.server, read)
+        if self.server.postgres_url:
+            return await self.server.look(read)
         copy = self.server.data_dir.parent / "left"
-        shutil.copytree(self.server.data_dir, copy, dirs_exist_ok=True)
-        rows = await look(Server(copy, f"sqlite:///{copy / 'clarion.db'}"), read)
+        shutil.copytree(self.server.data_dir, copy)
+        rows = await Server(copy).look(read)
         shutil.rmtree(copy)
         return rows
 
@@ -149,14 +163,15 @@ def wrong(rows: Iterable[Row], submits: Sequence[dict[str, Any]]) -> list[str]:
 @pytest.mark.parametrize("engine", ["sqlite", "postgres"])
 async def test_killed_at_any_instant(engine: str, request: pytest.FixtureRequest, tmp_path: Path, note: Callable[[str], None]) -> None:
     kills = KILLS_ON[engine]
+    carrier = f"{CARRIER}&binds={BINDS[engine]}"
     url = request.getfixturevalue("empty_postgres_url") if engine == "postgres" else None
-    with smsc_process(tmp_path / "submits.jsonl", aimed_failures=True, receipt_delay_ms=100) as smsc:
+    with smsc_process(tmp_path / "submits.jsonl", *BUSY) as smsc:
         async with server(tmp_path / "data", url) as here:
-            trial = Trial(here, smsc, random.Random(f"{SEED} {engine}"))
-            note(f"{kills} kills on {engine}, CLARION_TEST_SEED={SEED}, {CARRIER}")
+            trial = Trial(here, smsc, random.Random(f"{SEED} {engine}"), binds=BINDS[engine])
+            note(f"{kills} kills on {engine}, CLARION_TEST_SEED={SEED}, {carrier}")
             await here.start()
-            await top_up(here, "default", 1_000_000 * MILLI)
-            await add_carrier(here, f"smpp://clarion@127.0.0.1:{smsc.port}?{CARRIER}")
+            await here.top_up()
+            await here.add_carrier(f"smpp://clarion@127.0.0.1:{smsc.port}?{carrier}")
             await here.bound()
             await trial.send()
             try:
@@ -173,8 +188,9 @@ async def test_killed_at_any_instant(engine: str, request: pytest.FixtureRequest
             assert [key for key, count in once.items() if count > 1] == []
             assert len(rows) == RECIPIENTS * len(trial.texts)
             states = Counter(row.state for row in rows)
-            assert states["unknown"] <= DOUBT_MAX * (kills + 1)
-            await look(here, assert_exact)
+            assert states["unknown"] <= DOUBT_MAX * trial.binds * kills
+            await here.look(assert_exact)
+            assert (await here.command("doctor"))["healthy"]
             note(f"{len(trial.texts)} broadcasts, {len(rows)} messages, {len(once)} on the wire, none twice: {dict(states)}")
 
 
@@ -182,9 +198,95 @@ async def settled(trial: Trial) -> list[Row]:
     """All messages, once every broadcast is completed and every state is what the SMSC's log says."""
     end = time.monotonic() + PATIENCE_S
     while True:
-        rows = await look(trial.server, messages)
+        rows = await trial.server.look(messages)
         faults = wrong(rows, trial.smsc.submits())
         if await trial.completed() and not faults:
             return rows
         assert time.monotonic() < end, f"{len(faults)} are wrong: {faults[:10]}"
         await asyncio.sleep(0.5)
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgres"])
+async def test_an_accept_that_is_killed_is_whole_or_is_taken_back(
+    engine: str, request: pytest.FixtureRequest, tmp_path: Path, note: Callable[[str], None]
+) -> None:
+    """The request of 10,000 recipients is in flight at SIGKILL."""
+    chance = random.Random(f"{SEED} accept {engine}")
+    url = request.getfixturevalue("empty_postgres_url") if engine == "postgres" else None
+    with smsc_process(tmp_path / "submits.jsonl") as smsc:
+        async with server(tmp_path / "data", url) as here:
+            await here.start()
+            await here.top_up()
+            await here.add_carrier(f"smpp://clarion@127.0.0.1:{smsc.port}?window={WINDOW}")
+            await here.bound()
+            texts = [f"Accept number {number}" for number in range(ACCEPTS)]
+            answered = set()
+            for number, text in enumerate(texts):
+                request_ = asyncio.create_task(here.send_bulk([f"2547{number:02}{510_000 + k}" for k in range(2 * RECIPIENTS)], text))
+                await asyncio.sleep((number + chance.random()) / ACCEPTS * ACCEPT_S)
+                here.kill()
+                with contextlib.suppress(httpx.TransportError):
+                    await request_
+                    answered.add(text)
+                await here.start()
+                await here.bound()
+            found = {text: (state, count) for text, state, count in await here.look(accepted)}
+            whole = {text for text, (state, _) in found.items() if state not in {"accepting", "cancelled"}}
+            cut = found.keys() - whole
+            note(f"{ACCEPTS} accepts killed on {engine}: {len(answered)} answered, {len(whole)} whole, {len(cut)} cut off")
+            assert answered <= whole
+            assert {found[text][1] for text in whole} <= {2 * RECIPIENTS}
+            here.kill()
+            later = datetime.now(UTC) + timedelta(seconds=1 + ABANDONED_MICROS / 1e6)
+            here.clock = f"start={later:%Y-%m-%dT%H:%M:%SZ},rate=1"
+            await here.start()
+            ended = ({"completed"} if whole else set()) | ({"cancelled"} if cut else set())
+            while {state for _, state, _ in await here.look(accepted)} != ended:
+                await asyncio.sleep(0.2)
+            submits = Counter((submit["destination"], submit["text"]) for submit in smsc.submits())
+            assert {text for _, text in submits} <= whole
+            assert set(submits.values()) <= {1}
+            rows = await here.look(messages)
+            assert len(rows) == 2 * RECIPIENTS * len(whole)
+            assert sum(row.state == "unknown" for row in rows) <= DOUBT_MAX * ACCEPTS
+            await here.look(assert_exact)
+
+
+def accepted(connection: Connection) -> list[tuple[str, str, int]]:
+    """The text, the state and the size of each broadcast."""
+    b = t.broadcasts.c
+    return [(row[0], row[1], row[2]) for row in connection.execute(sa.select(b.text, b.state, b.last_id - b.first_id + 1))]
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgres"])
+async def test_sigterm_leaves_nothing_unknown(
+    engine: str, request: pytest.FixtureRequest, tmp_path: Path, note: Callable[[str], None]
+) -> None:
+    """In the middle of a broadcast, with a carrier that takes its time and owes receipts."""
+    url = request.getfixturevalue("empty_postgres_url") if engine == "postgres" else None
+    with smsc_process(tmp_path / "submits.jsonl", *SLOW) as smsc:
+        async with server(tmp_path / "data", url) as here:
+            await here.start()
+            await here.top_up()
+            await here.add_carrier(f"smpp://clarion@127.0.0.1:{smsc.port}?{CARRIER}")
+            await here.bound()
+            trial = Trial(here, smsc, random.Random(SEED), recipients=1_500)
+            await trial.send()
+            for stops in range(1, STOPS + 1):
+                await until(partial(more_than, smsc, 300 * stops), "submits")
+                code, seconds = await here.terminate()
+                assert code == 0, here.log.read_text()[-2000:]
+                rows = await trial.look(messages)
+                left = Counter(row.state for row in rows if row.marked)
+                note(f"SIGTERM on {engine}: exit {code} after {seconds:.1f} s, {smsc.count} on the wire, marked: {dict(left)}")
+                assert left.keys() <= {"retry", "sent", "delivered", "undelivered", "refused"}
+                assert left.total() - left["retry"] == smsc.count
+                await here.start()
+            rows = await settled(trial)
+            assert {row.state for row in rows} == {"sent", "delivered", "undelivered", "refused"}
+            assert smsc.count == len(rows) == trial.recipients
+            await here.look(assert_exact)
+
+
+def more_than(smsc: SmscProcess, count: int) -> bool:
+    return smsc.count > count

@@ -102,8 +102,11 @@ class Hand:
         )
 
     async def lease(self, slot: int = 0, carrier_id: int | None = None, owner: int | None = None) -> Lease:
+        """The bind of this slot; with an owner, taken over by it as if the last one had slept beyond its lease."""
         carrier_id = carrier_id or self.carrier_id
         if (carrier_id, slot) not in self.leases or owner is not None:
+            if owner is not None:
+                await self.run(f"UPDATE binds SET lease_until = 0 WHERE carrier_id = {carrier_id} AND slot = {slot}")
             lease = await self.store.write(binds.acquire, carrier_id, slot, owner or self.store.owner, self.at)
             assert lease is not None
             self.leases[carrier_id, slot] = lease

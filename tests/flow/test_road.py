@@ -18,6 +18,8 @@ async def test_every_message_ends_delivered_and_charged_once(store: Store) -> No
         assert view.finished_at is not None
         await assert_money(here, charged=2_000 * MILLI, held=0)
         assert here.smsc.counters.submits == 2_000
+        # The owner took one number, its bind another: nothing had to be taken up again on the way.
+        assert await here.all(sa.select(t.sequences.c.value).where(t.sequences.c.name == "fence")) == [(2,)]
 
 
 async def assert_money(here: Road, *, charged: int, held: int) -> None:

@@ -185,10 +185,14 @@ def _state(bind: "BindView | None") -> tuple[str, str, str]:
 
 
 def _fields(carrier: "CarrierView") -> dict[str, Any]:
+    # One bound connection is enough for the carrier to be used.
+    state = min(map(_state, carrier.binds), key=lambda told: told[0] != "bound", default=_state(None))
     return {
         "id": carrier.id,
         "name": carrier.name,
         "kind": carrier.kind,
+        "state": state[0],
+        "reason": state[2],
         "url": carrier.url,
         "prefixes": [f"+{prefix}" if prefix else "" for prefix in carrier.prefixes],
         "prices": [{"prefix": f"+{prefix}" if prefix else "", "amount": amount} for prefix, amount in carrier.prices],

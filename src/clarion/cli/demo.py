@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clarion.cli.failures import Failure
-from clarion.cli.options import DataDir, Json, option
+from clarion.cli.options import DataDir, Json, flag, option
 from clarion.cli.output import add_row, make_table, print_json
 from clarion.cli.serve import PORT, Port
 
@@ -51,7 +51,7 @@ ENDS = ("delivered", "undelivered", "failed")
 """How a message ends, in the vendor's words; the simulator leaves none in any other state."""
 
 Recipients = Annotated[int, option("--recipients", help="How many texts to send.", min=1, max=RECIPIENTS_MAX)]
-Exit = Annotated[bool, option("--exit", help="Stop the server at the end.")]
+Exit = Annotated[bool, flag("--exit", help="Stop the server at the end.")]
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,8 +40,7 @@ def explain(error: Exception) -> Explained | None:
 
 
 def sentence(text: str) -> str:
-    """With a capital and a full stop: most errors inside are clauses."""
-    text = text[:1].upper() + text[1:]
+    """With a full stop: most errors inside are clauses. Their first word may be a name, so it stays as it is."""
     return text if text.endswith((".", "?", "!")) else f"{text}."
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clarion.cli.failures import Failure
-from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, option
+from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, flag, option
 
 if TYPE_CHECKING:
     from clarion.wiring.server import Announcement
@@ -23,7 +23,7 @@ LOG_FORMATS = ("auto", "terminal", "json")
 
 Host = Annotated[str, option("--host", help="The address to listen on.")]
 Port = Annotated[int, option("--port", help="The port to listen on; 0 takes a free one.", min=0, max=65535)]
-Simulator = Annotated[bool, option("--simulator", help="Add the built-in SMSC as a carrier, at 1.00 a segment.")]
+Simulator = Annotated[bool, flag("--simulator", help="Add the built-in SMSC as a carrier, at 1.00 a segment.")]
 LogFormat = Annotated[str, option("--log-format", help="auto, terminal or json. Auto is terminal on one, else json.", metavar="FORMAT")]
 TrustedProxy = Annotated[
     list[str] | None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from clarion.cli.failures import Failure
-from clarion.cli.options import Json, option
+from clarion.cli.options import Json, flag, option
 from clarion.cli.output import print_json
 
 if TYPE_CHECKING:
@@ -50,12 +50,12 @@ def smsc(
     fail: Annotated[
         list[str] | None, _option("--fail", "Refuse a share; may be repeated.", metavar="STATUS=SHARE", show_default=False)
     ] = None,
-    aimed_failures: Annotated[bool, _option("--aimed-failures", "The recipient's last four digits decide.")] = False,
+    aimed_failures: Annotated[bool, flag("--aimed-failures", help="The recipient's last four digits decide.", prefix="SMSC_")] = False,
     throttle_per_second: Annotated[int, _option("--throttle-per-second", "Answer what is above with throttling; 0: no limit.", min=0)] = 0,
     disconnect_every: Annotated[int, _option("--disconnect-every", "Break the connection at each n-th submit; 0: never.", min=0)] = 0,
     message_id_form: Annotated[str, _option("--message-id-form", "decimal or hex.", metavar="FORM")] = "decimal",
     receipt_id_form: Annotated[str, _option("--receipt-id-form", "same or decimal.", metavar="FORM")] = "same",
-    no_receipts: Annotated[bool, _option("--no-receipts", "Send none.")] = False,
+    no_receipts: Annotated[bool, flag("--no-receipts", help="Send none.", prefix="SMSC_")] = False,
     receipt_delay_ms: Annotated[int, _option("--receipt-delay-ms", "Before a receipt.", min=0)] = 0,
     receipt_late_ms: Annotated[int, _option("--receipt-late-ms", "What late receipts add.", min=0)] = 2_000,
     early_share: Annotated[float, _share("--early-share", "Receipts before the answer.")] = 0.0,
@@ -117,7 +117,7 @@ async def _run(settings: "SmscSettings", host: str, port: int, *, as_json: bool)
 def _failure(text: str) -> tuple[int, float]:
     status, equals, share = text.partition("=")
     try:
-        return _status(status), float(share if equals else "1")
+        return int(status, 0), float(share if equals else "1")
     except ValueError:
         raise Failure(f"--fail {text!r} is no STATUS=SHARE, like 0x0b=0.01.", 2) from None
 

@@ -132,8 +132,23 @@ async def accept(runtime: Runtime, catalog: Catalog, order: Order) -> Accepted:
     """
     now = runtime.clock.now()
     unique = await _unique(runtime, order)
+    # A small order asks for opt-outs in the transaction that stores it, and comes back here in the rare case that there are some.
+    unwanted = await _opted_out(runtime, order, unique) if len(unique.recipients) > SLICE else set()
+    while True:
+        accepted = await _accept(runtime, catalog, order, unique, unwanted, now)
+        if isinstance(accepted, Accepted):
+            return accepted
+        unwanted |= accepted
+
+
+async def _opted_out(runtime: Runtime, order: Order, unique: _Unique) -> set[int]:
+    return await runtime.store.read(broadcasts.opted_out, order.organization.id, [number for number in unique.numbers if number])
+
+
+async def _accept(runtime: Runtime, catalog: Catalog, order: Order, unique: _Unique, unwanted: set[int], now: int) -> Accepted | set[int]:
+    """Accept for all but the unwanted; or, of a small order, the opted-out recipients that are still in it."""
     rejections = {index: Rejection("invalid_number") for index, number in enumerate(unique.numbers) if not number}
-    outgoing = await _prepare(runtime, catalog, order, unique, rejections)
+    outgoing = await _prepare(runtime, catalog, order, unique, unwanted, rejections)
     if order.needs_recipient and not outgoing.indexes:
         raise NobodyLeft(unique.recipients, rejections)
     draft = Draft(
@@ -151,12 +166,15 @@ async def accept(runtime: Runtime, catalog: Catalog, order: Order) -> Accepted:
         refunds_failed=order.refunds_failed or order.organization.refunds_failed,
     )
     offsets = await _store(runtime, _Body(order, draft, unique.numbers, outgoing), unique.recipients, rejections)
-    for topic in {carrier_topic(carrier) if order.lane < 2 else PLAN for carrier in outgoing.carriers}:
+    if isinstance(offsets, set):
+        return offsets
+    carriers = set(outgoing.carriers)
+    for topic in {carrier_topic(carrier) if order.lane < 2 else PLAN for carrier in carriers}:
         runtime.broker.ring(topic)
     return Accepted(
         broadcast_id=draft.public_id,
         sender=order.sender,
-        simulated=any(catalog.simulated(carrier) for carrier in set(outgoing.carriers)),
+        simulated=any(catalog.simulated(carrier) for carrier in carriers),
         created_at=now,
         recipients=unique.recipients,
         numbers=unique.numbers,
@@ -178,13 +196,15 @@ async def _unique(runtime: Runtime, order: Order) -> _Unique:
                 unique.recipients.append(text)
                 unique.numbers.append(number or 0)
                 unique.positions.append(position)
-        await runtime.timer.sleep(0)
+        if len(order.recipients) > SLICE:
+            await runtime.timer.sleep(0)
     return unique
 
 
-async def _prepare(runtime: Runtime, catalog: Catalog, order: Order, unique: _Unique, rejections: dict[int, Rejection]) -> _Outgoing:
+async def _prepare(
+    runtime: Runtime, catalog: Catalog, order: Order, unique: _Unique, unwanted: set[int], rejections: dict[int, Rejection]
+) -> _Outgoing:
     """Text, route and price of every recipient that may be sent to; the others get their rejection."""
-    opted_out = await runtime.store.read(broadcasts.opted_out, order.organization.id, [number for number in unique.numbers if number])
     render, quote_of, organization = _renderer(order), catalog.quote, order.organization
     outgoing = _Outgoing([], [], [], [])
     for index, number in enumerate(unique.numbers):
@@ -192,7 +212,7 @@ async def _prepare(runtime: Runtime, catalog: Catalog, order: Order, unique: _Un
             await runtime.timer.sleep(0)
         if not number:
             continue
-        if number in opted_out:
+        if number in unwanted:
             rejections[index] = Rejection("opted_out")
             continue
         quote = quote_of(number, organization)
@@ -264,8 +284,11 @@ class _Body:
         return refused | {stop: Rejection("insufficient_balance", self.outgoing.prices[reserved.paid], reserved.available_milli)}
 
 
-async def _store(runtime: Runtime, body: _Body, recipients: Sequence[str], rejections: dict[int, Rejection]) -> list[int]:
-    """The three transactions; adds to the rejections what could not be paid, and returns the offsets, parallel to the recipients."""
+async def _store(runtime: Runtime, body: _Body, recipients: Sequence[str], rejections: dict[int, Rejection]) -> list[int] | set[int]:
+    """The three transactions; adds to the rejections what could not be paid, and returns the offsets, parallel to the recipients.
+
+    Of a small order with opted-out recipients nothing is stored, and these are returned.
+    """
     organization, carriers = body.order.organization, body.outgoing.carriers
     totals = list(accumulate(body.outgoing.prices))
     terms = Terms(body.order.partial, None if organization.billing == "none" else organization.limit_milli)
@@ -279,26 +302,30 @@ async def _store(runtime: Runtime, body: _Body, recipients: Sequence[str], rejec
         )
 
     if len(recipients) <= SLICE:
-        reserved = await runtime.store.write(broadcasts.accept_whole, body.draft, totals, terms, build)
+        wanted = [body.numbers[index] for index in body.outgoing.indexes]
+        result = await runtime.store.write(broadcasts.accept_whole, body.draft, wanted, totals, terms, build)
+        if isinstance(result, set):
+            return result
+        reserved = result
+        places, _ = lay_out(carriers[: reserved.paid])
     else:
         reserved = await runtime.store.write(broadcasts.reserve, body.draft, totals, terms)
-        await _add_slices(runtime, body, reserved)
-        built = _chunks(reserved, lay_out(carriers[: reserved.paid])[1])
+        places, ranges = lay_out(carriers[: reserved.paid])
+        await _add_slices(runtime, body, reserved, places)
         refused = _rejects(recipients, body.refusals(reserved, len(recipients)), rejections)
-        await runtime.store.write(broadcasts.publish, reserved.broadcast_id, body.draft, built, refused)
+        await runtime.store.write(broadcasts.publish, reserved.broadcast_id, body.draft, _chunks(reserved, ranges), refused)
     rejections.update(body.refusals(reserved, len(recipients)))
     offsets = [0] * len(recipients)
-    for offset, place in enumerate(lay_out(carriers[: reserved.paid])[0], 1):
+    for offset, place in enumerate(places, 1):
         offsets[body.outgoing.indexes[place]] = offset
     return offsets
 
 
-async def _add_slices(runtime: Runtime, body: _Body, reserved: Reserved) -> None:
+async def _add_slices(runtime: Runtime, body: _Body, reserved: Reserved, places: Sequence[int]) -> None:
     """Hand the slices over without waiting for each other's commit: the store groups them."""
-    order, _ = lay_out(body.outgoing.carriers[: reserved.paid])
     writes = []
-    for start in range(0, len(order), SLICE):
-        records = body.records(reserved, order[start : start + SLICE], start)
+    for start in range(0, len(places), SLICE):
+        records = body.records(reserved, places[start : start + SLICE], start)
         write = runtime.store.write(broadcasts.add_messages, records, reserved.broadcast_id, runtime.clock.now())
         writes.append(asyncio.ensure_future(write))
         await runtime.timer.sleep(0)

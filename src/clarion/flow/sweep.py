@@ -14,7 +14,7 @@ SLICES_MAX = 20
 """Slices of one task in one pass; the next pass goes on."""
 
 ABANDONED_MICROS = 600 * 1_000_000
-"""An accept whose last slice is older than this was cut off."""
+"""An accept whose last slice is older than this, in real time, was cut off."""
 
 ORPHAN_MICROS = 5 * 1_000_000
 """A receipt that waited this long may belong to a message whose answer was lost: before, its answer may still be on the way."""
@@ -43,7 +43,7 @@ class Sweeper:
         """One pass over everything."""
         now = self._runtime.clock.now()
         write = self._runtime.store.write
-        for broadcast_id in await write(broadcasts.drop_abandoned, now - ABANDONED_MICROS, now):
+        for broadcast_id in await write(broadcasts.drop_abandoned, now - int(ABANDONED_MICROS * max(1.0, self._runtime.clock.rate)), now):
             log.warning("broadcast.abandoned", broadcast=broadcast_id)
         await self._slices("messages.cancelled", control.cancel_slice, now)
         await self._slices("unknown.closed", housekeeping.close_unknowns, now)

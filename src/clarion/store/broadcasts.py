@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from clarion.store import money, rows, tables
+from clarion.store.errors import Unavailable
 from clarion.store.interface import interactive
 
 MESSAGE_COLUMNS = {
@@ -81,6 +82,10 @@ class Shortfall(Exception):
         self.available_milli = available_milli
 
 
+class Abandoned(Unavailable):
+    """Sweep has dropped the broadcast while it was being accepted; nothing of it is kept."""
+
+
 class Terms(NamedTuple):
     """How a broadcast is paid. `partial` pays for as many of the first messages as the wallet can, else `Shortfall` is raised.
 
@@ -100,8 +105,21 @@ class Built(NamedTuple):
 
 
 @interactive
-def accept_whole(connection: Connection, draft: Draft, totals: Sequence[int], terms: Terms, build: Callable[[Reserved], Built]) -> Reserved:
-    """Reserve, store and publish in one transaction. `build` is pure: it may be called again."""
+def accept_whole(
+    connection: Connection,
+    draft: Draft,
+    recipients: Sequence[int],
+    totals: Sequence[int],
+    terms: Terms,
+    build: Callable[[Reserved], Built],
+) -> Reserved | set[int]:
+    """Reserve, store and publish in one transaction, or say which recipients have opted out: then nothing was written.
+
+    `build` is pure: it may be called again.
+    """
+    unwanted = opted_out(connection, draft.organization_id, recipients)
+    if unwanted:
+        return unwanted
     reserved = reserve(connection, draft, totals, terms)
     built = build(reserved)
     rows.copy(connection, "messages", MESSAGE_COLUMNS, built.records)
@@ -154,9 +172,9 @@ def reserve(connection: Connection, draft: Draft, totals: Sequence[int], terms: 
 
 
 def add_messages(connection: Connection, records: Sequence[tuple[object, ...]], broadcast_id: int, now: int) -> None:
-    """Store a slice of messages, rows of `MESSAGE_COLUMNS`. Nobody sees them until `publish`."""
+    """Store a slice of messages, rows of `MESSAGE_COLUMNS`. Nobody sees them until `publish`. Raises `Abandoned`."""
     rows.copy(connection, "messages", MESSAGE_COLUMNS, records)
-    rows.all(connection, "UPDATE broadcasts SET touched_at = :now WHERE id = :id", now=now, id=broadcast_id)
+    _touch(connection, "touched_at = :now", broadcast_id, now=now)
 
 
 @interactive
@@ -170,7 +188,17 @@ def publish(
     """Put an accepted broadcast on the road. `rejects` are (position, recipient as sent, reason).
 
     Chunks of lanes 0 and 1 that are not scheduled are ready at once: they are small, and there is nothing for the planner to share out.
+    Raises `Abandoned`.
     """
+    _touch(
+        connection,
+        "state = :state, rejected = :rejected, open_chunks = :open, finished_at = :finished_at",
+        broadcast_id,
+        state="accepted" if chunks else "completed",
+        rejected=len(rejects),
+        open=len(chunks),
+        finished_at=None if chunks else draft.now,
+    )
     state = "ready" if draft.lane < 2 and draft.not_before is None else "waiting"
     if chunks:
         rows.execute(
@@ -192,15 +220,13 @@ def publish(
             v=({"position": "int", "recipient": "text", "reason": "text"}, rejects),
             broadcast_id=broadcast_id,
         )
-    rows.all(
-        connection,
-        "UPDATE broadcasts SET state = :state, rejected = :rejected, open_chunks = :open, finished_at = :finished_at WHERE id = :id",
-        id=broadcast_id,
-        state="accepted" if chunks else "completed",
-        rejected=len(rejects),
-        open=len(chunks),
-        finished_at=None if chunks else draft.now,
-    )
+
+
+def _touch(connection: Connection, changes: str, broadcast_id: int, **values: object) -> None:
+    """Change a broadcast that is still being accepted: `drop_abandoned` may have taken it for dead, and its money is gone then."""
+    text = f"UPDATE broadcasts SET {changes} WHERE id = :id AND state = 'accepting' RETURNING id"
+    if not rows.all(connection, text, id=broadcast_id, **values):
+        raise Abandoned("The broadcast was taken for one whose accept was cut off: it took longer than ten minutes between two slices.")
 
 
 def opted_out(connection: Connection, organization_id: int, recipients: Sequence[int]) -> set[int]:

@@ -45,7 +45,7 @@ class Marked(NamedTuple):
 class Taken(NamedTuple):
     """What a mark gave. `fenced`: the bind belongs to somebody else. `exhausted`: a chunk was marked to its end, others may be opened.
 
-    `more`: what was open had more in it than there was room for.
+    `more`: what is open has, or may have, more in it than was marked.
     """
 
     messages: list[Marked]
@@ -102,10 +102,12 @@ def take(
         return Taken([], fenced=True)
     retried = _mark_retries(connection, carrier_id, fence, room, now)
     room -= len(retried)
-    candidates = [_Candidate(*row) for row in rows.all(connection, _OWN, bind_id=bind_id)]
-    candidates += [_Candidate(*row) for row in rows.all(connection, _READY, carrier_id=carrier_id, candidates=CANDIDATES_MAX)]
+    ready = [_Candidate(*row) for row in rows.all(connection, _READY, carrier_id=carrier_id, candidates=CANDIDATES_MAX)]
+    candidates = [_Candidate(*row) for row in rows.all(connection, _OWN, bind_id=bind_id)] + ready
     ranges = _share(candidates, room, bulk_room, in_flight)
-    more = sum(c.last_id - c.marked_id for c in candidates) > sum(to_id - from_id for _, from_id, to_id in ranges)
+    # Where a query came back full, what it left out has not been looked at.
+    full = room == 0 or len(ready) == CANDIDATES_MAX
+    more = full or sum(c.last_id - c.marked_id for c in candidates) > sum(to_id - from_id for _, from_id, to_id in ranges)
     if not ranges:
         return Taken(retried, more=more)
     marked = {chunk_id for (chunk_id,) in rows.execute(connection, _MARK, v=(_RANGE, sorted(ranges)), bind_id=bind_id, fence=fence)}
@@ -211,7 +213,11 @@ _MARK_RETRY = (
 
 def _mark_retries(connection: Connection, carrier_id: int, fence: int, room: int, now: int) -> list[Marked]:
     """Retries are marked row by row: they are rare."""
-    found = rows.all(connection, _RETRIES, carrier_id=carrier_id, now=now, room=room) if room > 0 else []
+    if room <= 0:
+        return []
+    # Locked, so that what a sweep or another bind is moving at this moment is neither passed over nor waited for.
+    lock = rows.for_update(connection, "d", skip_locked=True)
+    found = rows.all(connection, _RETRIES + lock, carrier_id=carrier_id, now=now, room=room)
     if not found:
         return []
     due = {row[0]: (Marked(*row[:-1]), row[-1]) for row in found}

@@ -25,11 +25,11 @@ REFERENCE_DAYS_MAX = 7
 """Carriers use their ids again: older messages are no candidates."""
 
 TAIL_DIGITS = 8
-"""The recipient's last digits that must agree: carriers write the rest as they like."""
+"""The recipient's last digits that must agree, or all that there are: carriers write the rest as they like."""
 
 REFERENCE_CHARACTERS_MAX = 64
 
-_DAY_MICROS = 86_400_000_000
+DAY_MICROS = 86_400_000_000
 
 
 class Note(NamedTuple):
@@ -172,7 +172,7 @@ def _look_up(connection: Connection, source: str, carrier_id: int, data: Sequenc
         source + rows.for_update(connection, "d"),
         v=({"position": "int", "reference": "text"}, data),
         carrier_id=carrier_id,
-        since=now - REFERENCE_DAYS_MAX * _DAY_MICROS,
+        since=now - REFERENCE_DAYS_MAX * DAY_MICROS,
     )
 
 
@@ -182,7 +182,7 @@ def same_number(recipient: int, written: str) -> bool:
     if written == known:
         return True
     digits = written.lstrip("+0")
-    return not digits or known[-TAIL_DIGITS:] == digits[-TAIL_DIGITS:]
+    return known.endswith(digits[-TAIL_DIGITS:])
 
 
 def apply(connection: Connection, carrier_id: int, matched: Sequence[tuple[Note, Candidate]], now: int) -> None:
@@ -261,18 +261,20 @@ def _apply_parts(connection: Connection, carrier_id: int, matched: Sequence[tupl
     by_message = {(candidate.message_id, candidate.attempt): candidate for _, candidate in final}
     found = rows.execute(
         connection,
-        "SELECT p.message_id, p.attempt, p.state, p.reason FROM v JOIN parts p ON p.message_id = v.message_id AND p.attempt = v.attempt",
+        "SELECT p.message_id, p.attempt, m.segments, p.state, p.reason FROM v JOIN messages m ON m.id = v.message_id"
+        " JOIN parts p ON p.message_id = v.message_id AND p.attempt = v.attempt",
         v=({"message_id": "bigint", "attempt": "smallint"}, sorted(by_message)),
     )
     states: dict[tuple[int, int], list[tuple[str, str]]] = defaultdict(list)
-    for message_id, attempt, state, reason in found:
+    segments: dict[int, int] = {}
+    for message_id, attempt, segments[message_id], state, reason in found:
         states[message_id, attempt].append((state, reason))
     facts = []
     for key, candidate in by_message.items():
         failed = next((reason for state, reason in states[key] if state == State.UNDELIVERED), None)
         if failed is not None:
             facts.append(_fact(carrier_id, candidate, State.UNDELIVERED, failed))
-        elif all(state == State.DELIVERED for state, _ in states[key]):
+        elif [state for state, _ in states[key]] == [State.DELIVERED] * segments[key[0]]:
             facts.append(_fact(carrier_id, candidate, State.DELIVERED, ""))
     return facts
 

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from clarion.core.clock import Timer
 from clarion.store.errors import Unavailable
-from clarion.store.interface import Stats
+from clarion.store.interface import Stats, is_interactive
 
 GROUP_S = 0.010
 """How long a group takes in more: whoever comes in between waits for it."""
@@ -105,10 +105,12 @@ class Writer(threading.Thread):
             with self._open().begin() as transaction:
                 connection = transaction.connection
                 job: Job | None = first
+                somebody_waits = False
                 while job is not None:
                     group.append(job)
+                    somebody_waits = somebody_waits or is_interactive(job.function)
                     job.result = job.function(connection, *job.args, **job.kwargs)
-                    job = self._take() if self._monotonic() - started < GROUP_S else None
+                    job = self._next(started, somebody_waits=somebody_waits)
         except BaseException as error:  # noqa: BLE001  (whatever it is, it belongs to the caller)
             if not group:
                 return self._fail([first, *self._waiting()], error)
@@ -118,6 +120,12 @@ class Writer(threading.Thread):
             return [self._alone(job) for job in group]
         self._stats.add(len(group), self._monotonic() - started)
         return group
+
+    def _next(self, started: float, *, somebody_waits: bool) -> Job | None:
+        """What else goes into the transaction: once somebody waits for its commit, nothing that nobody waits for."""
+        if self._monotonic() - started >= GROUP_S or (somebody_waits and not self._urgent):
+            return None
+        return self._take()
 
     def _alone(self, job: Job) -> Job:
         job.result = None

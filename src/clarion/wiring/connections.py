@@ -105,7 +105,10 @@ class Connections:
         if lease.in_doubt:
             log.warning("bind.doubt", carrier=carrier.name, bind=lease.bind_id, messages=lease.in_doubt)
         rate = settings.rate_per_second
-        bucket = self._buckets.setdefault(carrier_id, TokenBucket(rate, max(1.0, rate * BURST_S)))
+        burst = max(1.0, rate * BURST_S)
+        bucket = self._buckets.setdefault(carrier_id, TokenBucket(rate, burst))
+        if bucket.rate_per_second != rate:
+            bucket.set_rate(rate, self._runtime.timer.monotonic(), burst)
         receiver = self._receivers.setdefault(carrier_id, Receiver(self._runtime, carrier_id, carrier.reference_form, settings.sender))
         connection = Connection(self._runtime, lease, carrier, settings, bucket, receiver)
         self._working[key] = _Working(connection, asyncio.create_task(connection.run(), name=f"bind {carrier.name}/{slot}"))

@@ -32,7 +32,7 @@ LANES = 3
 MARK_SHARE = 4
 """Marks wait until a quarter of what may be marked is free, unless a ring came: each is a commit."""
 
-AHEAD_S = 0.5
+AHEAD_S = 0.1
 """On a limited carrier no more is marked than goes out in this time, so that a single send or a pause need not wait for a window."""
 
 THROTTLED_S = (0.1, 5.0)
@@ -248,13 +248,16 @@ class Dispatcher:
             self._rest_s = 0.0
         for submission in reversed(throttled):
             journey = self._desk.journeys.get(submission.message_id)
-            if journey is not None:
+            if journey is not None and not journey.has_given_up(submission.part):
                 journey.turn_away(last=THROTTLED_MAX)
                 if not journey.cut:
                     self._desk.hand[journey.message.lane].appendleft(submission)
         for answer in answers:
-            if answer.outcome is Outcome.REFUSED and answer.submission.parts > 1:
-                self._cut({answer.submission.message_id})
+            submission = answer.submission
+            if answer.outcome is Outcome.REFUSED and submission.parts > 1:
+                self._cut({submission.message_id})
+            elif answer.outcome is Outcome.UNKNOWN and submission.message_id in self._desk.journeys:
+                self._desk.journeys[submission.message_id].give_up(submission.part)
         self._send()
         self._wake.set()
 
@@ -271,17 +274,22 @@ class Dispatcher:
     async def record(self, answers: Sequence[Answer], form: str | None) -> None:
         """Commit what answers say: outcomes, parts, money; then orphaned receipts that were waiting for these references."""
         ended = Ended(self._carrier_id)
+        touched: dict[int, Journey] = {}
         for answer in answers:
-            journey = self._desk.journeys.get(answer.submission.message_id)
+            message_id = answer.submission.message_id
+            journey = self._desk.journeys.get(message_id)
             if journey is None:
                 ended.add_late(answer)
                 continue
             if answer.outcome is not Outcome.THROTTLED:
-                journey.answers.append(answer)
+                journey.answers[answer.submission.part] = answer
             elif not journey.cut:
                 continue
+            touched[message_id] = journey
+        now = self._runtime.clock.now()
+        for journey in touched.values():
             if journey.finished:
-                ended.add(journey, self._runtime.clock.now() + (LATER_MICROS if journey.turned_away else 0))
+                ended.add(journey, now + (LATER_MICROS if journey.turned_away else 0))
         await self._commit(ended, form)
 
     async def put_back(self, *, begun: bool = True) -> None:
@@ -304,8 +312,9 @@ class Dispatcher:
             return
         await self._runtime.write_patiently(outcomes.record_outcomes, ended.batch(), form, self._runtime.clock.now())
         for message_id in ended.message_ids:
-            journey = self._desk.journeys.pop(message_id)
-            self._desk.in_flight[journey.message.organization_id] -= 1
+            journey = self._desk.journeys.pop(message_id, None)
+            if journey is not None:
+                self._desk.in_flight[journey.message.organization_id] -= 1
         self._wake.set()
 
     async def _leave_unbound(self) -> None:

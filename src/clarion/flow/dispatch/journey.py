@@ -22,7 +22,19 @@ class Journey:
     turned_away: int = 0
     """Throttling answers in a row."""
 
-    answers: list[Answer] = field(default_factory=list)
+    answers: dict[int, Answer] = field(default_factory=dict)
+    """By part; the carrier's own answer takes the place of `unknown`, if it comes before that was recorded."""
+
+    given_up: set[int] | None = None
+    """Parts that were answered `unknown`: whatever comes for them is late, and they are never given again."""
+
+    def give_up(self, part: int) -> None:
+        """The carrier did not answer for a part, or its connection is gone."""
+        self.given_up = (self.given_up or set()) | {part}
+
+    def has_given_up(self, part: int) -> bool:
+        """Whether the part was answered `unknown`."""
+        return self.given_up is not None and part in self.given_up
 
     def turn_away(self, *, last: int) -> None:
         """The carrier did not take a part now; after `last` times nothing more of a message of which it took nothing is given."""
@@ -38,7 +50,7 @@ class Journey:
     @property
     def outcome(self) -> Outcome:
         """What the parts come to: refused by any, unknown if any is or some were never given, unreachable if none was."""
-        outcomes = {answer.outcome for answer in self.answers}
+        outcomes = {answer.outcome for answer in self.answers.values()}
         if not outcomes:
             return Outcome.THROTTLED if self.turned_away else Outcome.UNREACHABLE
         if Outcome.REFUSED in outcomes:
@@ -49,7 +61,7 @@ class Journey:
     def reason(self) -> str | None:
         """The words of the answer that decided."""
         for outcome in (Outcome.REFUSED, Outcome.UNKNOWN):
-            for answer in self.answers:
+            for answer in self.answers.values():
                 if answer.outcome is outcome:
                     return answer.reason
         return f"{len(self.answers)} of {self.parts} parts were taken" if self.cut and self.answers else None
@@ -68,9 +80,15 @@ class Ended:
 
     def add(self, journey: Journey, retry_at: int) -> None:
         """A finished journey: sent, refused or unknown; one that the carrier did not take is to be tried again at `retry_at`."""
-        message, outcome, reason = journey.message, journey.outcome, journey.reason
+        message = journey.message
         self.message_ids.append(message.message_id)
-        reference = journey.answers[0].reference or None if journey.parts == 1 and journey.answers else None
+        only = journey.answers.get(1) if journey.parts == 1 else None
+        if only is not None and only.outcome is Outcome.SENT:
+            # Nearly every message ends here.
+            self.facts.append(self._fact(message, message.attempt, State.SENT, only.reference or None, None, None))
+            return
+        outcome, reason = journey.outcome, journey.reason
+        reference = only.reference or None if only is not None else None
         if outcome in {Outcome.UNREACHABLE, Outcome.THROTTLED}:
             why = "the carrier had no room for it" if journey.turned_away else "the connection was gone before it was sent"
             self.attempts.append(AttemptFact(message.message_id, message.attempt, self._carrier_id, None, outcome, why))
@@ -78,10 +96,13 @@ class Ended:
             return
         self.facts.append(self._fact(message, message.attempt, State(outcome), reference, reason, None))
         if journey.parts > 1:
-            self.parts += [self._part(answer) for answer in journey.answers]
+            self.parts += [self._part(answer) for answer in journey.answers.values()]
 
     def add_late(self, answer: Answer) -> None:
-        """An answer to what was recorded as unknown: a fact all the same, of the part, or of the whole message."""
+        """An answer to what was recorded as unknown: a fact all the same, of the part, or of the whole message.
+
+        A throttling one too: its broadcast may be over by now, so what the carrier did not take is not tried again.
+        """
         submission = answer.submission
         if submission.parts > 1:
             self.parts.append(self._part(answer))
@@ -112,7 +133,7 @@ class Ended:
             submission.part,
             self._carrier_id,
             answer.reference or None,
-            answer.outcome,
+            State.REFUSED if answer.outcome is Outcome.THROTTLED else answer.outcome,
             answer.reason or None,
         )
 

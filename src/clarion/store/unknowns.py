@@ -1,0 +1,155 @@
+"""Receipts of messages whose answer was lost: no id is known, so the one `unknown` of their recipient and sender is meant.
+
+Section 4 of the design, numbers 2, 3 and 5. Never guessed: between two messages, between two ids for one message, and not while another
+message to the same number is on its way. What was closed as `undetermined` counts where nothing is `unknown`.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from clarion.core.states import State
+from clarion.store import rows
+from clarion.store.deliveries import Fact, advance, settle
+from clarion.store.receipts import DAY_MICROS, REFERENCE_DAYS_MAX, Candidate, Note, apply, same_number
+
+
+class Orphan(NamedTuple):
+    """A receipt that fitted nothing by its id."""
+
+    note: Note
+    received_at: int
+
+
+class _Meant(NamedTuple):
+    """A message that orphans may be about."""
+
+    candidate: Candidate
+    segments: int
+
+
+_UNKNOWNS = (
+    "SELECT v.position, m.sender, m.segments, m.id, d.chunk_id, d.attempt, m.recipient, m.broadcast_id, m.organization_id, m.price_milli,"
+    " 0, d.state FROM v CROSS JOIN messages m JOIN deliveries d ON d.message_id = m.id JOIN broadcasts b ON b.id = m.broadcast_id"
+    " WHERE m.recipient = v.recipient AND d.carrier_id = :carrier_id AND d.carrier_reference IS NULL AND b.started_at <= v.received_at"
+    " AND (d.state = 'unknown' OR d.state = 'undetermined' AND d.updated_at > :since)"
+)
+# When a message was marked is not kept; when the first of its broadcast was, is: a receipt from before that is about something else.
+_ON_THE_WAY = (
+    "SELECT v.position FROM v CROSS JOIN messages m JOIN chunks c ON c.id = (SELECT max(h.id) FROM chunks h WHERE h.id <= m.id)"
+    " LEFT JOIN deliveries d ON d.message_id = m.id WHERE m.recipient = v.recipient"
+    " AND (d.state = 'marked' OR d.message_id IS NULL AND c.state = 'claimed' AND m.id <= c.marked_id)"
+)
+_COLUMNS = {"position": "int", "recipient": "bigint", "received_at": "bigint"}
+
+
+def fit_unknowns(connection: Connection, carrier_id: int, orphans: Mapping[int, Orphan], now: int) -> list[int]:
+    """Apply each of these orphans to the message that it must be about, and settle it; returns the ids of those that fitted."""
+    ids = list(orphans)
+    data = [
+        (position, int(digits), orphans[orphan_id].received_at)
+        for position, orphan_id in enumerate(ids)
+        if (digits := orphans[orphan_id].note.recipient.lstrip("+0")).isascii() and digits.isdigit() and len(digits) < 19
+    ]
+    if not data:
+        return []
+    found: dict[int, list[_Meant]] = defaultdict(list)
+    since = now - REFERENCE_DAYS_MAX * DAY_MICROS
+    lock = rows.for_update(connection, "d")
+    for position, sender, segments, *rest in rows.execute(
+        connection, _UNKNOWNS + lock, v=(_COLUMNS, data), carrier_id=carrier_id, since=since
+    ):
+        note, candidate = orphans[ids[position]].note, Candidate._make(rest)
+        if same_sender(sender, note.sender) and same_number(candidate.recipient, note.recipient):
+            found[position].append(_Meant(candidate, segments))
+    busy = {position for (position,) in rows.execute(connection, _ON_THE_WAY, v=(_COLUMNS, data))}
+    claims: dict[_Meant, list[int]] = defaultdict(list)
+    for position, candidates in found.items():
+        meant = _only(candidates, orphans[ids[position]].note.user_message_reference)
+        if meant is not None and position not in busy:
+            claims[meant].append(ids[position])
+    return _apply_claims(connection, carrier_id, claims, orphans, now)
+
+
+def _only(candidates: Sequence[_Meant], echoed: int) -> _Meant | None:
+    named = [meant for meant in candidates if meant.candidate.message_id % 65_536 == echoed]
+    open_ = named or [meant for meant in candidates if meant.candidate.state == State.UNKNOWN] or candidates
+    return open_[0] if len(open_) == 1 else None
+
+
+def _apply_claims(
+    connection: Connection, carrier_id: int, claims: Mapping[_Meant, list[int]], orphans: Mapping[int, Orphan], now: int
+) -> list[int]:
+    facts: list[Fact] = []
+    fitted: list[int] = []
+    for meant, claimants in claims.items():
+        if meant.segments > 1:
+            fitted += _apply_to_parts(connection, carrier_id, meant, {orphan_id: orphans[orphan_id].note for orphan_id in claimants}, now)
+        elif len({orphans[orphan_id].note.reference for orphan_id in claimants}) == 1:
+            facts += [_fact(carrier_id, meant.candidate, orphans[orphan_id].note) for orphan_id in claimants]
+            fitted += claimants
+    settle(connection, advance(connection, facts, now), now)
+    return fitted
+
+
+def _apply_to_parts(connection: Connection, carrier_id: int, meant: _Meant, claimants: Mapping[int, Note], now: int) -> list[int]:
+    """Which part a receipt is about does not matter, only that each part has its own: they take the open parts in order."""
+    key = {"message_id": meant.candidate.message_id, "attempt": meant.candidate.attempt}
+    rows.execute(
+        connection,
+        "INSERT INTO parts (message_id, attempt, part, carrier_id, state, updated_at)"
+        " SELECT :message_id, :attempt, part, :carrier_id, 'unknown', :now FROM v WHERE true"
+        " ON CONFLICT (message_id, attempt, part) DO NOTHING",
+        v=({"part": "smallint"}, [(part,) for part in range(1, meant.segments + 1)]),
+        carrier_id=carrier_id,
+        now=now,
+        **key,
+    )
+    open_ = [
+        part
+        for (part,) in rows.all(
+            connection,
+            "SELECT part FROM parts WHERE message_id = :message_id AND attempt = :attempt AND state = 'unknown'"
+            " AND carrier_reference IS NULL ORDER BY part",
+            **key,
+        )
+    ]
+    places: dict[str, int] = {}
+    matched: dict[int, tuple[Note, Candidate]] = {}
+    for orphan_id, note in claimants.items():
+        part = places.get(note.reference) or (open_.pop(0) if open_ else 0)
+        if part:
+            matched[orphan_id] = (note, meant.candidate._replace(part=part))
+            if note.reference:
+                places[note.reference] = part
+    rows.execute(
+        connection,
+        "UPDATE parts SET carrier_reference = v.reference FROM v"
+        " WHERE parts.message_id = :message_id AND parts.attempt = :attempt AND parts.part = v.part",
+        v=({"part": "smallint", "reference": "text"}, [(part, reference) for reference, part in places.items()]),
+        **key,
+    )
+    apply(connection, carrier_id, list(matched.values()), now)
+    return list(matched)
+
+
+def _fact(carrier_id: int, candidate: Candidate, note: Note) -> Fact:
+    return Fact(
+        message_id=candidate.message_id,
+        chunk_id=candidate.chunk_id,
+        broadcast_id=candidate.broadcast_id,
+        organization_id=candidate.organization_id,
+        price_milli=candidate.price_milli,
+        attempt=candidate.attempt,
+        state=note.state or State.SENT,
+        carrier_id=carrier_id,
+        reference=note.reference or None,
+        reason=note.reason if note.state == State.UNDELIVERED else None,
+    )
+
+
+def same_sender(sender: str | None, written: str) -> bool:
+    """Whether a receipt's destination can be the sender that the message had. One that the carrier chose fits any."""
+    return sender is None or sender.lstrip("+").casefold() == written.lstrip("+").casefold()
