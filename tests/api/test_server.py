@@ -130,7 +130,7 @@ async def test_heads_and_options(sqlite_world: World) -> None:
 
 UNKNOWN = [
     ("GET", "/nowhere", "application/problem+json", "detail"),
-    ("POST", "/sms", "application/json", "message"),
+    ("DELETE", "/sms", "application/json", "message"),
     ("GET", "/v1/nothing/", "application/json", "detail"),
     ("GET", "/v1/nothing", "application/json", "error"),
     ("DELETE", "/api/proxy/v1/x/", "application/json", "error"),

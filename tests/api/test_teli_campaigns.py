@@ -344,3 +344,16 @@ async def test_a_resellers_name_is_in_every_answer(free_world: World) -> None:
         await free_world.get(CAMPAIGNS + "/x", None),
     ):
         assert response.json()["powered_by"] == "Reseller"
+
+
+async def test_what_is_kept_beside_a_number_is_bounded(sqlite_world: World) -> None:
+    """Issue 8, "Limits on everything": what comes back in every list is at most 64 KiB."""
+    note = "x" * (64 << 10)
+    too_large = (413, refused("The body is larger than 65536 bytes."))
+    response = await sqlite_world.post(CONTACTS, {"phone_number": "0734567890", "note": note}, OTHER_KEY)
+    assert (response.status_code, response.json()) == too_large
+    response = await sqlite_world.post(CAMPAIGNS, CAMPAIGN | {"custom_follow_up": note})
+    assert (response.status_code, response.json()) == too_large
+    response = await sqlite_world.post(CONTACTS, {"phone_number": "0734567890", "list_id": "x" * 201}, OTHER_KEY)
+    assert (response.status_code, response.json()) == (400, refused("list_id may have at most 200 characters"))
+    assert await sqlite_world.count(tables.contacts) == 0

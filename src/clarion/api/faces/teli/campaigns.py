@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from clarion.api.answers import answer
 from clarion.api.endpoint import Call
-from clarion.api.faces.teli.choices import MESSAGES_LIMIT, MESSAGES_LIMIT_MAX, NAME, micros, row_id, time
+from clarion.api.faces.teli.choices import FIELDS_BYTES_MAX, MESSAGES_LIMIT, MESSAGES_LIMIT_MAX, NAME, micros, row_id, time
 from clarion.api.faces.teli.leads import read_leads
 from clarion.api.faces.teli.numbers import sender_from
 from clarion.api.faces.teli.sending import FAILED, FAILURES, SENT, TAKEN
@@ -68,6 +68,8 @@ async def create(call: Call, body: TeliNewCampaign) -> Response | Refusal:
         return Refusal(Code.FIELD_INVALID, "voice_agent_id")
     runtime = call.services.runtime
     details = msgspec.json.encode({name: getattr(body, name) for name in KEPT}).decode()
+    if len(details) > FIELDS_BYTES_MAX:
+        return Refusal(Code.BODY_TOO_LARGE, values={"limit": FIELDS_BYTES_MAX})
     now = runtime.clock.now()
     draft = CampaignDraft(organization.id, NAME, body.campaign_id, body.campaign_name, sender, body.sms_agent_id, details, now)
     campaign_id = await runtime.store.write(campaigns.begin, draft, call.organization.id)

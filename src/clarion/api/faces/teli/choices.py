@@ -20,6 +20,9 @@ RECIPIENTS_MAX = 10_000
 CONTACTS_MAX = 100_000
 """Of one request; as many as a voice campaign may have leads."""
 
+FIELDS_BYTES_MAX = 64 << 10
+"""Of what a client lets us keep beside a contact or a campaign: it comes back in every list."""
+
 MESSAGE_CHARACTERS_MAX = 100_000
 """Far more than any number of segments that is sent; refused before it is measured."""
 

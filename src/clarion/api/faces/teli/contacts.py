@@ -5,7 +5,7 @@ from starlette.responses import Response
 
 from clarion.api.answers import answer
 from clarion.api.endpoint import Call
-from clarion.api.faces.teli.choices import row_id
+from clarion.api.faces.teli.choices import FIELDS_BYTES_MAX, row_id
 from clarion.api.faces.teli.leads import fields_of, read_lead
 from clarion.api.faces.teli.shapes import TeliNewContact, TeliNewContactAnswer
 from clarion.api.faces.teli.tenancy import UNKNOWN_CAMPAIGN, campaign_at, organization_at
@@ -20,6 +20,8 @@ PLACES = ("phone_number", "organization_id", "user_id", "list_id", "campaign_id"
 
 async def create(call: Call, body: TeliNewContact) -> Response | Refusal:
     """201, also for a number that is there already: it has the new fields then."""
+    if len(call.body) > FIELDS_BYTES_MAX:
+        return Refusal(Code.BODY_TOO_LARGE, values={"limit": FIELDS_BYTES_MAX})
     organization = call.organization
     if body.organization_id is not None:
         found = await organization_at(call, body.organization_id)

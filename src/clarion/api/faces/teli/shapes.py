@@ -233,7 +233,7 @@ class TeliNewContact(Struct):
     phone_number: Phone
     organization_id: Annotated[str | None, Meta(description="By default the key's own")] = None
     user_id: str | None = None
-    list_id: Annotated[str | None, Meta(description="By default a new list is made")] = None
+    list_id: Annotated[str, Meta(max_length=200, description="By default a new list is made")] | None = None
     campaign_id: Annotated[str | None, Meta(description="Adds the contact to this campaign too")] = None
     first_name: Any = None
     last_name: Any = None
