@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from clarion.core.states import CHARGED, COUNTED, HELD, RANK, UNSETTLED, Money, State, money_of
+from clarion.core.states import CHARGED, COUNTED, RANK, UNSETTLED, Money, State, money_of
 from clarion.store import money, rows
 
 
@@ -200,7 +200,7 @@ def advance(connection: Connection, facts: Sequence[Fact], now: int) -> list[Mov
 def settle(connection: Connection, moved: Iterable[Moved], now: int) -> None:
     """Carry moves into the counters of chunks, the holds and the ledger, and end chunks and broadcasts that have nothing left to do.
 
-    A move to undelivered is refunded where its broadcast says so, if it was charged before or is now.
+    What moves to undelivered is refunded where its broadcast says so, if it was charged before or is now.
     """
     counts: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     charges: dict[tuple[int, int], int] = defaultdict(int)
@@ -216,7 +216,7 @@ def settle(connection: Connection, moved: Iterable[Moved], now: int) -> None:
                 charges[broadcast_id, organization_id] += n * price_milli
             case Money.RELEASE:
                 releases[broadcast_id, organization_id] += n * price_milli
-        if new == State.UNDELIVERED and (old == State.SENT or old in HELD):
+        if new == State.UNDELIVERED:
             failed[chunk_id] = broadcast_id
     if not counts:
         return
