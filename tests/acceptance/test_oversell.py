@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,7 +13,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import Connection
 from tests.acceptance.accounts import assert_exact
-from tests.acceptance.harness import MILLI, PATIENCE_S, Server, add_carrier, add_organization, look, opened, server, smsc_process
+from tests.acceptance.furnished import MILLI, add_organization
+from tests.acceptance.harness import PATIENCE_S, Server, environment, server, smsc_process
 
 from clarion.store import tables as t
 from clarion.store import tenants
@@ -35,13 +35,13 @@ async def test_eight_clients_never_oversell_a_wallet(
     engine: str, request: pytest.FixtureRequest, tmp_path: Path, note: Callable[[str], None]
 ) -> None:
     url = request.getfixturevalue("empty_postgres_url") if engine == "postgres" else None
-    with smsc_process(tmp_path / "submits.jsonl", receipt_delay_ms=50) as smsc:
+    with smsc_process(tmp_path / "submits.jsonl") as smsc:
         async with server(tmp_path / "data", url) as here:
             await here.start()
-            await add_carrier(here, f"smpp://clarion@127.0.0.1:{smsc.port}?window=50&rate=300")
+            await here.add_carrier(f"smpp://clarion@127.0.0.1:{smsc.port}?window=50&rate=300")
             await here.bound()
             key = await add_organization(here, "spender", WALLET_MILLI)
-            async with opened(here) as store:
+            async with here.database() as store:
                 await store.write(tenants.change_organization, "spender", {"rate_limited": False})
             with spenders(here, key) as clients:
                 told = await asyncio.gather(*[asyncio.to_thread(client.communicate, "go\n") for client in clients])
@@ -49,17 +49,17 @@ async def test_eight_clients_never_oversell_a_wallet(
                 assert client.returncode == 0, errors
             answers = [json.loads(output) for output, _ in told]
             promised = sum(SEGMENTS[kind] * MILLI * each["queued"] for kind, each in zip(CLIENTS, answers, strict=True))
-            held, spent, available = await look(here, balances)
+            held, spent, available = await here.look(balances)
             note(f"{engine}: {sum(each['queued'] for each in answers)} queued, {sum(each['refused'] for each in answers)} requests short")
             assert sum(each["refused"] for each in answers) > 0
             assert promised == held + spent
             # Not one message of the cheapest kind could have been paid any more, and nothing is missing.
             assert 0 <= available < MILLI
             assert available == WALLET_MILLI - promised
-            await look(here, assert_exact)
+            await here.look(assert_exact)
             await finished(here)
-            assert await look(here, balances) == (0, promised, available)
-            await look(here, assert_exact)
+            assert await here.look(balances) == (0, promised, available)
+            await here.look(assert_exact)
             assert len(smsc.submits()) * MILLI == promised
 
 
@@ -87,7 +87,7 @@ def spender(options: dict[str, Any]) -> "subprocess.Popen[str]":
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ,
+        env=environment(),
     )
 
 
@@ -101,5 +101,5 @@ def balances(connection: Connection) -> tuple[int, int, int]:
 async def finished(here: Server) -> None:
     """Nothing is held any more: all is with the carrier."""
     async with asyncio.timeout(PATIENCE_S):
-        while (await look(here, balances))[0]:
+        while (await here.look(balances))[0]:
             await asyncio.sleep(0.2)
