@@ -1,7 +1,8 @@
 """Texts with places for values: `{name}` as Teekrr writes them, `{{name}}` as Teli does."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from operator import itemgetter
 from typing import Final
 
 _PLACES: Final = {
@@ -13,7 +14,7 @@ VALUE_CHARACTERS_MAX = 10_000
 """No more of a value is put into a text, which is then far too long to be sent: a long value in many places would be gigabytes."""
 
 PLACES_MAX = 100
-"""What a face should take; more have no use in a text that can be sent."""
+"""What a face takes; more have no use in a text that can be sent."""
 
 
 class MissingVariable(LookupError):
@@ -32,6 +33,7 @@ class Template:
         self.text = text
         self.variables = tuple(pieces[1::2])
         """The names of its places in their order, one that comes twice twice."""
+        self._values_of = _getter(self.variables)
         # Formatting in C takes half the time of joining pieces, and a broadcast renders thousands.
         self._format = f"%.{VALUE_CHARACTERS_MAX}s".join(literal.replace("%", "%%") for literal in pieces[::2])
 
@@ -43,11 +45,19 @@ class Template:
         """
         if not self.variables:
             return self.text
-        found = [values.get(name) for name in self.variables]
+        try:
+            found = self._values_of(values)
+        except KeyError as missing:
+            raise MissingVariable(missing.args[0]) from None
         for value in found:
             if type(value) is not str:
                 return self._format % tuple(map(_words, self.variables, found))
-        return self._format % tuple(found)
+        return self._format % found
+
+
+def _getter(names: tuple[str, ...]) -> Callable[[Mapping[str, object]], tuple[object, ...]]:
+    """Reads several values at once; raises KeyError. `itemgetter` of a single name gives its value and no tuple."""
+    return itemgetter(*names) if len(names) > 1 else lambda values: tuple([values[name] for name in names])
 
 
 def _words(name: str, value: object) -> str:
