@@ -182,6 +182,12 @@ INVALID: list[tuple[str, object, str, str]] = [
         "recipients",
         "The text has places for name, code, and these recipients bring no values for them.",
     ),
+    (
+        "choices: limits on everything",
+        {**DYNAMIC, "templateContent": "{name}" * 101},
+        "templateContent",
+        "The text has more than 100 places for values.",
+    ),
     ("choices: NUL", {**QUICK, "templateContent": "a\0b"}, "templateContent", NUL),
     ("choices: NUL in a value", {**DYNAMIC, "recipientVariables": [{"to": "254712345678", "name": "\0"}]}, "recipientVariables", NUL),
     ("choices: NUL in a name", {**DYNAMIC, "recipientVariables": [{"to": "254712345678", "\0": "x"}]}, "recipientVariables", NUL),
