@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 import sqlalchemy as sa
-from tests.acceptance.harness import PATIENCE_S, POLL_S, Server, add_carrier, look, opened, server, smsc_process, top_up, until
+from tests.acceptance.harness import PATIENCE_S, POLL_S, Server, clarion, server, smsc_process, until
 
 from clarion.core.moments import parse_moment
 from clarion.store import control, doctor
@@ -21,7 +21,7 @@ EVENING = "2026-03-28T20:00Z"
 
 
 def calendar(server: Server, start: str, rate: int) -> None:
-    server.environment["CLARION_CLOCK"] = f"start={start},rate={rate}"
+    server.clock = f"start={start},rate={rate}"
 
 
 async def schedule(server: Server) -> str:
@@ -44,9 +44,9 @@ async def schedule(server: Server) -> str:
 async def prepared(server: Server, url: str) -> None:
     """A first start makes the database, the organization and its key; the second knows its zone."""
     await server.start()
-    await add_carrier(server, url)
-    await top_up(server, "default", 100 * 100_000)
-    async with opened(server) as store:
+    await server.add_carrier(url)
+    await server.top_up()
+    async with server.database() as store:
         await store.write(in_berlin)
     server.kill()
     await server.start()
@@ -61,7 +61,7 @@ async def broadcast(server: Server) -> tuple[str, str | None, int | None]:
     """State, reason, first mark."""
     b = t.broadcasts.c
     query = sa.select(b.state, b.reason, b.started_at)
-    state, reason, started_at = await look(server, lambda connection: connection.execute(query).one())
+    state, reason, started_at = await server.look(lambda connection: connection.execute(query).one())
     return state, reason, started_at
 
 
@@ -77,7 +77,7 @@ async def completed(server: Server) -> int:
 
 async def test_it_fires_after_a_restart_across_a_change_of_the_clocks(tmp_path: Path, database_url: str) -> None:
     with smsc_process(tmp_path / "smsc.log") as smsc:
-        async with server(tmp_path / "data", database_url) as here:
+        async with server(tmp_path / "data", database_url if database_url.startswith("postgres") else None) as here:
             calendar(here, EVENING, 60)
             await prepared(here, f"smpp://clarion@127.0.0.1:{smsc.port}")
             await schedule(here)
@@ -92,9 +92,9 @@ async def test_it_fires_after_a_restart_across_a_change_of_the_clocks(tmp_path: 
             await until_healthy(here)
 
 
-async def test_what_came_too_late_waits_for_a_person_and_says_so(tmp_path: Path, sqlite_url: str) -> None:
+async def test_what_came_too_late_waits_for_a_person_and_says_so(tmp_path: Path) -> None:
     with smsc_process(tmp_path / "smsc.log") as smsc:
-        async with server(tmp_path / "data", sqlite_url) as here:
+        async with server(tmp_path / "data") as here:
             calendar(here, EVENING, 1)
             await prepared(here, f"smpp://clarion@127.0.0.1:{smsc.port}")
             public_id = await schedule(here)
@@ -103,37 +103,27 @@ async def test_what_came_too_late_waits_for_a_person_and_says_so(tmp_path: Path,
             await here.start()
             await here.bound()
             assert await broadcast(here) == ("paused", control.LATE_SCHEDULE, None)
-            shown = await clarion(here, "broadcasts", "show", public_id)
+            shown = await command(here, "broadcasts", "show", public_id)
             assert "paused (late_schedule)" in shown
             assert f"clarion broadcasts resume {public_id}" in shown
             assert "The night of the change" in shown
             assert smsc.submits() == []
-            await clarion(here, "broadcasts", "resume", public_id)
+            await command(here, "broadcasts", "resume", public_id)
             await completed(here)
             assert len(smsc.submits()) == len(RECIPIENTS)
             await until_healthy(here)
 
 
-async def clarion(server: Server, *arguments: str) -> str:
+async def command(server: Server, *arguments: str) -> str:
     """A command beside the server; what it printed."""
-    import os
-    import sys
-
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "clarion.cli", *arguments, "--database-url", server.database_url),
-        *(["--data-dir", str(server.data_dir)]),
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **server.environment},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    output, _ = await process.communicate()
-    assert process.returncode == 0, output.decode()
-    return output.decode()
+    done = await asyncio.to_thread(clarion, *arguments, *server.place)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 async def until_healthy(server: Server) -> None:
     """The doctor finds nothing; on a fast calendar its warnings are of another time."""
     now = parse_moment(DUE, "UTC")
     assert now is not None
-    findings = await look(server, lambda connection: doctor.examine(connection, now))
+    findings = await server.look(lambda connection: doctor.examine(connection, now))
     assert [finding for finding in findings if finding.severity == "error"] == []
