@@ -78,6 +78,9 @@ NAMED_HERE: Mapping[tuple[str, str], str | None] = {
 NO_IDS = frozenset({"user_id", "sms_agent_id", "voice_agent_id", "unique_id"})
 """Names of things that Clarion does not have: any text is taken and kept."""
 
+TAKEN_ONCE = {"/v1/campaigns": "campaign_id", "/v1/organizations": "name"}
+"""The client chooses these, and must not choose one that is there."""
+
 PHONES = frozenset({"mobile", "recipients", "phone_number", "phone_numbers"})
 
 
@@ -188,6 +191,16 @@ def filled(path: str, example: Any, own: Furnished) -> Any:
     if isinstance(example, dict):
         return {name: _value(path, name, value, own) for name, value in example.items()}
     return [filled(path, each, own) for each in example] if isinstance(example, list) else example
+
+
+def parameter_examples(operation: Operation, where: str, own: Furnished) -> dict[str, Any]:
+    """The parameters in the path or the query that must be there, or name something, with the organization's own ids."""
+    found = {}
+    for parameter in operation.entry.get("parameters", []):
+        what = named_by(operation.path, parameter["name"])
+        if parameter["in"] == where and (what or parameter.get("required")):
+            found[parameter["name"]] = own.ids[what] if what else parameter["example"]
+    return found
 
 
 def _value(path: str, name: str, value: Any, own: Furnished) -> Any:

@@ -16,7 +16,7 @@ from schemathesis import Case
 from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import from_schema
 from schemathesis.engine.events import EngineEvent, FatalError, NonFatalError, ScenarioFinished
-from tests.acceptance.furnished import Document, enriched, furnish, operations
+from tests.acceptance.furnished import TAKEN_ONCE, Document, enriched, furnish, operations
 from tests.acceptance.harness import server
 
 SECONDS = int(os.environ.get("CLARION_TEST_FUZZ_SECONDS", "75"))
@@ -33,9 +33,6 @@ CHECKS = (
 )
 """Not those that ask whether data is taken: a client's unknown fields are, and texts without a recipient are not. Nor the one for ignored
 keys, which tries one of the two headers while the other holds a good one."""
-
-TAKEN_ONCE = {"/v1/campaigns": "campaign_id", "/v1/organizations": "name"}
-"""The client chooses these, and must not choose one that is there."""
 
 
 @dataclass
