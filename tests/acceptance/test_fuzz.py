@@ -76,6 +76,7 @@ def fuzz(document: Document, url: str, key: str) -> Told:
             "suppress-health-check": ["all"],
             "checks": {"enabled": False, **{check: {"enabled": True} for check in CHECKS}},
             "generation": {"database": "none"},
+            "cache": {"enabled": False},
             # The document has no links to follow.
             "phases": {"stateful": {"enabled": False}},
         }

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from clarion.api.faces.teli.choices import FIELDS_BYTES_MAX
 from clarion.core.phone import parse_many
 
 PHONE = "phone_number"
@@ -21,7 +22,9 @@ def read_leads(leads: Sequence[msgspec.Raw], region: str) -> tuple[list[tuple[in
 
 
 def read_lead(lead: msgspec.Raw | bytes) -> dict[str, Any]:
-    """Empty for what is no object."""
+    """Empty for what is no object, or larger than what is kept beside a contact."""
+    if len(memoryview(lead)) > FIELDS_BYTES_MAX:
+        return {}
     try:
         return _OBJECT.decode(lead)
     except (msgspec.MsgspecError, RecursionError):
