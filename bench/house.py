@@ -95,9 +95,9 @@ class House:
             while (await self.progress()).final < messages:
                 await asyncio.sleep(POLL_S)
 
-    async def suppress(self, numbers: int) -> None:
-        """Let so many others have opted out, from every organization."""
-        await self.outside.store.write(_suppress, numbers)
+    async def suppress(self, numbers: int, organizations: range) -> None:
+        """Let so many others have opted out from these organizations, counted from 0 as their keys are."""
+        await self.outside.store.write(_suppress, numbers, organizations)
 
     def others_cpu_s(self) -> float:
         """What all programs took that are no part of the measurement; of short times only about, since the kernel counts in ticks."""
@@ -163,8 +163,9 @@ def _progress(connection: Connection) -> Progress:
     return Progress(int(ended), int(final), int(charged))
 
 
-def _suppress(connection: Connection, numbers: int) -> None:
-    for (organization_id,) in rows.all(connection, "SELECT id FROM organizations"):
+def _suppress(connection: Connection, numbers: int, organizations: range) -> None:
+    every = rows.all(connection, "SELECT id FROM organizations ORDER BY id")
+    for (organization_id,) in every[organizations.start : organizations.stop]:
         records = [(organization_id, 254_100_000_000 + number, "STOP", 0) for number in range(numbers)]
         rows.copy(connection, "suppressions", ("organization_id", "recipient", "reason", "created_at"), records)
 
