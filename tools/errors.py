@@ -19,7 +19,7 @@ asked, by path:
 
 | paths | shape |
 |---|---|
-| TalkNTalk: `/v1/…/`, a slash at the end | `{"detail": "…"}`, `"<field>": ["…"]` where a field is at fault, `code` where the vendor has one |
+| TalkNTalk: `/v1/…/`, ending in a slash | `{"detail": "…"}`, `"<field>": ["…"]` for a wrong field, `code` where the vendor has it |
 | Teli: other `/v1/…`, and `/api/proxy/…` | `{"error": "…", "success": false, "powered_by": "Teli"}` |
 | Teekrr: `/sms` | `{"message": "…"}`, for a 400 with `errors: [{"field": "…", "message": "…"}]` |
 | all others | RFC 9457: `{"type", "title", "status", "detail"}` |
