@@ -11,7 +11,7 @@ LOCKS = 0x434C << 48
 
 
 def engine_now(connection: Connection) -> int:
-    """The time in microseconds as the database's own machine has it, for leases alone.
+    """The time in microseconds as the database's own machine has it, for leases and request counts alone.
 
     Every process compares a lease with this one clock, so theirs need not agree. If it jumps, a lease ends early or late, and the fence
     keeps that safe: no calendar of CLARION_CLOCK moves it. SQLite counts whole milliseconds.
