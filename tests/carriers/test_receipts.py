@@ -126,8 +126,11 @@ def test_references_are_stored_in_one_form(written: str, stored: str) -> None:
         ("Привет".encode("utf-16-be"), 0xE0, "Привет"),
         (b"caf\xe9 @", 3, "café @"),
         (b"plain @_", 1, "plain @_"),
-        (b"\x00\xff\x80", 4, "\x00\xff\x80"),
-        (b"\x00\xff", 0xF5, "\x00\xff"),
+        (b"\x01\xff\x80", 4, "\x01\xff\x80"),
+        (b"\x00\xff", 0xF5, "\ufffd\xff"),
+        (b"a\0b\0\0", 3, "a\ufffdb"),
+        (b"STOP\0", 1, "STOP"),
+        ("a\0b\0".encode("utf-16-be"), 8, "a\ufffdb"),
     ],
 )
 def test_inbound_texts_by_data_coding(octets: bytes, data_coding: int, text: str) -> None:
@@ -160,6 +163,33 @@ def test_parts_of_long_inbound_texts(header: str, parameters: dict[int, bytes], 
     assert inbound.text == ("" if header.startswith("ff") else "Hi")
 
 
+@pytest.mark.parametrize("data_coding", [0, 8])
+@pytest.mark.parametrize("text", ["id:77 stat:UNDELIV err:5\0", "id:77\0stat:UNDELIV\0err:5", "\0id:\x0077\0 stat:UNDELIV err:5\0 text:\0"])
+def test_zeros_in_a_receipt_end_its_fields(text: str, data_coding: int) -> None:
+    receipt = read(text.encode("utf-16-be" if data_coding == 8 else "latin-1"), data_coding=data_coding)
+    assert isinstance(receipt, Receipt)
+    assert (receipt.reference, receipt.state, receipt.reason) == ("77", "undelivered", "UNDELIV err:5")
+
+
+def test_nothing_that_a_carrier_writes_grows_without_end() -> None:
+    """A reference shows that it was too long; the others are cut."""
+    long = "7" * 5_000
+    octets = {0x424: f"id:{long} stat:UNDELIV{'A' * 5_000} err:{long}".encode()}
+    message = Message("2" * 20, "3" * 20, b"", 4, parameters=pdu.encode_parameters(octets))
+    whole = pdu.encode_message(message).replace(b"2" * 20, b"2" * 200).replace(b"3" * 20, b"3" * 200)
+    receipt = decode_delivery(pdu.frame(pdu.DELIVER_SM, 0, 9, whole), 9)
+    assert isinstance(receipt, Receipt)
+    assert receipt[1:4] == ("7" * 65, "2" * 64, "3" * 64)
+    assert receipt.reason == f"UNDELIV{'A' * 25} err:{'7' * 32}"
+    assert normalise_reference(long) == normalise_reference(normalise_reference(long)) == "7" * 65
+
+
+def test_sar_parameters_of_more_parts_than_an_octet_counts_are_none() -> None:
+    inbound = read(b"Hi", {0x20C: b"\1\2", 0x20E: b"\xff\xff", 0x20F: b"\xf0\0"}, 0)
+    assert isinstance(inbound, InboundText)
+    assert (inbound.part, inbound.parts) == (1, 1)
+
+
 def test_what_looks_like_a_receipt_but_is_sent_by_a_phone_is_a_text() -> None:
     assert isinstance(read(FULL.format("1234", "DELIVRD", "000"), esm_class=0), InboundText)
 
@@ -175,6 +205,7 @@ def test_no_delivery_raises(text: bytes, parameters: bytes, esm_class: int, data
     message = Message("1", "2", text, esm_class, data_coding, parameters=parameters)
     delivery = decode_delivery(pdu.frame(pdu.DELIVER_SM, 0, 9, pdu.encode_message(message)), 9)
     assert isinstance(delivery, Receipt | InboundText)
+    assert not any("\0" in value for value in delivery if isinstance(value, str))
 
 
 @given(st.text(st.sampled_from("id:stat err\n text:sub0123DELIVRD"), max_size=120))

@@ -7,7 +7,9 @@ import pytest
 import sqlalchemy as sa
 from tests.flow.hand import DAY, HOUR, PRICE, Hand, about, by_hand, fact, note
 
-from clarion.carriers.interface import Receipt
+from clarion.carriers.interface import InboundText, Receipt
+from clarion.carriers.smpp import pdu
+from clarion.carriers.smpp.receipts import decode_delivery
 from clarion.flow.receive import Receiver
 from clarion.store import Store, orphans
 from clarion.store import tables as t
@@ -258,6 +260,55 @@ async def test_a_form_that_changes_is_learned_anew(hand: Hand) -> None:
         await receiver.receive([Receipt(1, f"{0xABCD00 + m.message_id:x}", str(m.recipient), "CLARION", "delivered", "", -1, b"")])
     assert receiver.form == "literal"
     assert set((await hand.states()).values()) == {"delivered"}
+
+
+def delivery(recipient: str, octets: bytes, esm_class: int = 4, data_coding: int = 0) -> Receipt | InboundText:
+    """As it comes from the wire, in message_payload, which may be long."""
+    parameters = pdu.encode_parameters({pdu.MESSAGE_PAYLOAD: octets})
+    message = pdu.Message(recipient, "CLARION", b"", esm_class, data_coding, parameters=parameters)
+    found = decode_delivery(pdu.frame(pdu.DELIVER_SM, 0, 9, pdu.encode_message(message)), 9)
+    assert isinstance(found, Receipt | InboundText)
+    return found
+
+
+async def test_zeros_of_a_carrier_keep_nothing_from_being_stored(hand: Hand) -> None:
+    """PostgreSQL refuses them in texts, and a carrier brings again what is not acknowledged."""
+    (message,) = await send(hand, "77")
+    number = str(message.recipient)
+    receiver = Receiver(hand.runtime, hand.carrier_id, None)
+    await receiver.receive(
+        [
+            delivery(number, b"id:77\0 stat:UNDELIV\0 err:5\0"),
+            delivery(number, b"id:\x0088\x0099 stat:DELIVRD\0"),
+            delivery(number, b"a\0b\0", esm_class=0, data_coding=4),
+            delivery(number, b"\0a\0\0\0b", esm_class=0, data_coding=8),
+        ]
+    )
+    assert await hand.states() == {message.message_id: "undelivered"}
+    assert await hand.all(sa.select(t.deliveries.c.reason)) == [("UNDELIV err:5",)]
+    assert await hand.all(ORPHANS) == [("88", number)]
+    assert await hand.all(sa.select(t.inbound.c.text)) == [("a\ufffdb",), ("a\ufffdb",)]
+
+
+@pytest.mark.parametrize("digit", [b"7", b"a", b"z"])
+async def test_an_id_that_is_too_long_fits_nothing_and_is_kept(hand: Hand, digit: bytes) -> None:
+    (message,) = await send(hand, digit.decode() * 64)
+    other = delivery(str(message.recipient), b"id:" + digit * 60_000 + b" stat:DELIVRD")
+    assert isinstance(other, Receipt)
+    await Receiver(hand.runtime, hand.carrier_id, "decimal_to_hex").receive([other])
+    assert await hand.states() == {message.message_id: "sent"}
+    assert await hand.all(ORPHANS) == [(digit.decode() * 65, str(message.recipient))]
+    hand.clock.at += HOUR
+    assert (await sweep(hand)).fitted == 0
+
+
+@pytest.mark.parametrize("form", [None, "literal", "hex_to_decimal", "decimal_to_hex"])
+async def test_no_id_is_too_long_to_be_looked_up(hand: Hand, form: str | None) -> None:
+    """Nor one that was kept whole. Python reads no number of 5,000 digits."""
+    (message,) = await send(hand, "77")
+    assert (await hand.receive(note("7" * 5_000, message.recipient), form=form)).matched == 0
+    assert (await sweep(hand)).fitted == 0
+    await hand.store.write(orphans.retry_with_references, hand.carrier_id, form, ["7" * 5_000], hand.at)
 
 
 def test_notes_are_what_receive_stores() -> None:

@@ -15,11 +15,11 @@ from clarion.store import rows
 from clarion.store.deliveries import Fact, Moved, advance, settle
 
 FORMS: dict[str, Callable[[str], str | None]] = {
-    "literal": lambda reference: reference,
+    "literal": lambda reference: reference if len(reference) <= REFERENCE_CHARACTERS_MAX else None,
     "hex_to_decimal": lambda reference: str(int(reference, 16)) if _is_hexadecimal(reference) else None,
-    "decimal_to_hex": lambda reference: f"{int(reference):x}" if reference.isascii() and reference.isdigit() else None,
+    "decimal_to_hex": lambda reference: f"{int(reference):x}" if _is_decimal(reference) else None,
 }
-"""How the id of a receipt may become that of the answer."""
+"""How the id of a receipt may become that of the answer; none fits an id that is longer than SMPP allows."""
 
 REFERENCE_DAYS_MAX = 7
 """Carriers use their ids again: older messages are no candidates."""
@@ -28,6 +28,7 @@ TAIL_DIGITS = 8
 """The recipient's last digits that must agree, or all that there are: carriers write the rest as they like."""
 
 REFERENCE_CHARACTERS_MAX = 64
+"""SMPP's limit (4.4.2). Beyond some thousands of digits Python refuses to read a number at all."""
 
 DAY_MICROS = 86_400_000_000
 
@@ -291,6 +292,10 @@ def _strongest(final: Iterable[tuple[Note, Candidate]]) -> list[tuple[int, int, 
 
 def _is_hexadecimal(reference: str) -> bool:
     return 0 < len(reference) <= REFERENCE_CHARACTERS_MAX and all(character in "0123456789abcdef" for character in reference)
+
+
+def _is_decimal(reference: str) -> bool:
+    return len(reference) <= REFERENCE_CHARACTERS_MAX and reference.isascii() and reference.isdigit()
 
 
 def learn_form(connection: Connection, carrier_id: int, form: str) -> None:

@@ -6,7 +6,7 @@ from typing import Final
 from clarion.carriers.interface import InboundText, Receipt
 from clarion.carriers.smpp import pdu
 from clarion.carriers.smpp.pdu import GSM7_CODING, UCS2_CODING, Malformed, Message, decode_message, decode_parameters
-from clarion.core.text import decode_gsm7, decode_ucs2
+from clarion.core.text import REPLACEMENT, decode_gsm7, decode_ucs2
 
 MESSAGE_TYPE: Final = 0x3C
 """The bits of esm_class that tell what kind of message it is (5.2.12)."""
@@ -25,20 +25,34 @@ STATE_NAMES: Final = {1: "ENROUTE", 2: "DELIVRD", 3: "EXPIRED", 4: "DELETED", 5:
 STATES: Final = {"DELIV": DELIVERED, "UNDEL": UNDELIVERED, "EXPIR": UNDELIVERED, "DELET": UNDELIVERED, "REJEC": UNDELIVERED}
 """By the first five letters, since carriers write DELIVRD, DELIVERED and everything between. Whatever is not here is not an end."""
 
+REFERENCE_CHARACTERS_MAX: Final = 64
+"""Of a message_id (4.4.2), without the zero that ends it."""
+
+WORD_CHARACTERS_MAX: Final = 32
+"""Of a state or an error code that goes into a reason: carriers' own words have about ten."""
+
+ADDRESS_CHARACTERS_MAX: Final = 64
+"""Three times what 5.2.8 allows: nobody's address is longer, and what an index holds has an end."""
+
+PARTS_MAX: Final = 255
+"""sar_total_segments is one octet (5.3.2.23), as in a user data header."""
+
 
 def decode_delivery(octets: bytes, sequence: int) -> Receipt | InboundText | Malformed:
     """The delivery in a whole deliver_sm. `sequence` is what acknowledges it, which need not be the one on the wire."""
     message = decode_message(octets)
     if isinstance(message, Malformed):
         return message
+    if len(message.source) > ADDRESS_CHARACTERS_MAX or len(message.destination) > ADDRESS_CHARACTERS_MAX:
+        message = message._replace(source=message.source[:ADDRESS_CHARACTERS_MAX], destination=message.destination[:ADDRESS_CHARACTERS_MAX])
     kind = message.esm_class & MESSAGE_TYPE
     if kind == SMSC_RECEIPT and not message.parameters:
         canonical = _CANONICAL(message.short_message)
         if canonical and message.data_coding != UCS2_CODING:
             reference, stat, error = canonical.groups()
-            word = stat.decode("latin-1").upper()
+            word = stat[:WORD_CHARACTERS_MAX].decode("latin-1").upper()
             state = STATES.get(word[:5], "")
-            reason = "" if state == DELIVERED else f"{word} err:{error.decode('latin-1')}"
+            reason = "" if state == DELIVERED else f"{word} err:{error[:WORD_CHARACTERS_MAX].decode('latin-1')}"
             return Receipt(
                 sequence, normalise_reference(reference.decode("latin-1")), message.source, message.destination, state, reason, -1, octets
             )
@@ -49,8 +63,11 @@ def decode_delivery(octets: bytes, sequence: int) -> Receipt | InboundText | Mal
 
 
 def normalise_reference(reference: str) -> str:
-    """A carrier's id as it is stored and compared: lower case, no leading zeros. What is nothing but zeros stays `0`."""
-    return reference.lower().lstrip("0") or reference[:1]
+    """A carrier's id as it is stored and compared: lower case, no leading zeros. What is nothing but zeros stays `0`.
+
+    One that is longer than SMPP allows is cut to one character too many, so that it still shows as too long, and matches nothing.
+    """
+    return (reference.lower().lstrip("0") or reference[:1])[: REFERENCE_CHARACTERS_MAX + 1]
 
 
 _CANONICAL = re.compile(
@@ -63,9 +80,9 @@ _FIELD = re.compile(r"(?i)\b(id|sub|dlvrd|submit[ _]?date|done[ _]?date|stat|err
 
 def _receipt(message: Message, parameters: dict[int, bytes], sequence: int, octets: bytes) -> Receipt:
     fields = _fields(_receipt_text(message, parameters))
-    word = STATE_NAMES.get(_number(parameters.get(pdu.MESSAGE_STATE))) or fields.get("stat", "").upper()
+    word = STATE_NAMES.get(_number(parameters.get(pdu.MESSAGE_STATE))) or fields.get("stat", "")[:WORD_CHARACTERS_MAX].upper()
     named = parameters.get(pdu.RECEIPTED_MESSAGE_ID, b"").split(b"\0")[0].decode("latin-1").strip()
-    error = fields.get("err", "") or _network_error(parameters.get(pdu.NETWORK_ERROR_CODE, b""))
+    error = fields.get("err", "")[:WORD_CHARACTERS_MAX] or _network_error(parameters.get(pdu.NETWORK_ERROR_CODE, b""))
     state = "" if message.esm_class & MESSAGE_TYPE == INTERMEDIATE else STATES.get(word[:5], "")
     reason = "" if state == DELIVERED else f"{word} err:{error}" if error else word
     return Receipt(
@@ -84,10 +101,10 @@ def _receipt_text(message: Message, parameters: dict[int, bytes]) -> str:
     octets = message.short_message or parameters.get(pdu.MESSAGE_PAYLOAD, b"")
     if message.esm_class & HAS_HEADER and octets:
         octets = octets[octets[0] + 1 :]
-    if message.data_coding == UCS2_CODING:
-        return decode_ucs2(octets)
     # Carriers write ASCII here under any data_coding; an underscore of `submit_date` must not become GSM-7's section sign.
-    return octets.decode("latin-1")
+    text = decode_ucs2(octets) if message.data_coding == UCS2_CODING else octets.decode("latin-1")
+    # PostgreSQL holds no zeros in texts; where a carrier writes one, a field or the whole ends.
+    return text.replace("\0", " ")
 
 
 def _fields(text: str) -> dict[str, str]:
@@ -117,14 +134,22 @@ def inbound_text(message: Message, parameters: dict[int, bytes], sequence: int) 
         part, parts, reference, body_at = _header(raw)
     elif pdu.SAR_TOTAL in parameters:
         part, parts, reference = (_number(parameters.get(tag)) for tag in (pdu.SAR_PART, pdu.SAR_TOTAL, pdu.SAR_REFERENCE))
-    if not 1 <= part <= parts or reference < 0:
+    if not 1 <= part <= parts <= PARTS_MAX or reference < 0:
         part, parts, reference = 1, 1, 0
     text = decode_text(raw[body_at:], message.data_coding)
     return InboundText(sequence, message.source, message.destination, text, message.data_coding, raw, part, parts, reference)
 
 
 def decode_text(octets: bytes, data_coding: int) -> str:
-    """Octets as text (SMPP 3.4, 5.2.19; the groups of 3GPP TS 23.038, section 4). Binary codings come out as Latin-1, octet for octet."""
+    """Octets as text (SMPP 3.4, 5.2.19; the groups of 3GPP TS 23.038, section 4). Binary codings come out as Latin-1, octet for octet.
+
+    No text holds a zero, which PostgreSQL refuses: those at the end are somebody's terminator and go, others become U+FFFD.
+    """
+    text = _decoded(octets, data_coding)
+    return text.rstrip("\0").replace("\0", REPLACEMENT) if "\0" in text else text
+
+
+def _decoded(octets: bytes, data_coding: int) -> str:
     if data_coding & 0xF0 in {0xC0, 0xD0} or data_coding == GSM7_CODING or data_coding & 0xF4 == 0xF0:
         return decode_gsm7(octets)
     if data_coding == UCS2_CODING or data_coding & 0xF0 == 0xE0:
