@@ -4,7 +4,7 @@ import structlog
 
 from clarion.flow.settings import Settings
 from clarion.runtime import Runtime
-from clarion.store import broadcasts, control, housekeeping, orphans, request_counts
+from clarion.store import binds, broadcasts, control, housekeeping, orphans, request_counts
 from clarion.store.errors import Unavailable
 from clarion.store.interface import P, Transaction
 
@@ -46,6 +46,9 @@ class Sweeper:
         for broadcast_id in await write(broadcasts.drop_abandoned, now - int(ABANDONED_MICROS * max(1.0, self._runtime.clock.rate)), now):
             log.warning("broadcast.abandoned", broadcast=broadcast_id)
         await self._slices("messages.cancelled", control.cancel_slice, now)
+        in_doubt = await write(binds.bury, self._runtime.store.owner, now)
+        if in_doubt:
+            log.warning("bind.doubt", messages=in_doubt)
         await self._slices("unknown.closed", housekeeping.close_unknowns, now)
         await self._slices("messages.expired", housekeeping.expire, now)
         await self._slices("messages.rerouted", housekeeping.reroute, await self._settings.catalog(), now)

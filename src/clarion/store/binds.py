@@ -61,6 +61,34 @@ def acquire(connection: Connection, carrier_id: int, slot: int, owner: int, now:
     return Lease(bind_id, fence, _write_doubt(connection, bind_id, now))
 
 
+def bury(connection: Connection, own: int, now: int) -> int:
+    """Close the binds of owners that are gone, also where no carrier is left to take them; returns how many messages were in doubt.
+
+    Their chunks go back to the road, so that a removed carrier's can be taken up by others.
+    """
+    engine_now = owners.engine_now(connection)
+    held = rows.all(
+        connection,
+        "SELECT id, owner, lease_until FROM binds WHERE owner IS NOT NULL AND owner <> :own ORDER BY id"
+        + rows.for_update(connection, skip_locked=True),
+        own=own,
+    )
+    gone = set(owners.gone_owners(connection, sorted({owner for _, owner, _ in held}), own)) if held else set()
+    in_doubt = 0
+    for bind_id, owner, until in held:
+        if owner in gone or until <= engine_now:
+            rows.all(
+                connection,
+                "UPDATE binds SET owner = NULL, fence = :fence, lease_until = 0, state = 'closed', reason = '', since_at = :now"
+                " WHERE id = :id",
+                fence=next_fence(connection),
+                now=now,
+                id=bind_id,
+            )
+            in_doubt += _write_doubt(connection, bind_id, now)
+    return in_doubt
+
+
 def release(connection: Connection, bind_id: int, fence: int, now: int) -> None:
     """Give a bind back. Whoever calls has recorded what it knows; what is still without a row is `unknown`."""
     give_back(connection, bind_id, fence, now)

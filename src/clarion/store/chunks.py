@@ -91,7 +91,7 @@ _RANGE = {"id": "bigint", "from_id": "bigint", "to_id": "bigint"}
 def take(
     connection: Connection, bind_id: int, carrier_id: int, fence: int, room: int, bulk_room: int, in_flight: dict[int, int], now: int
 ) -> Taken:
-    """Mark the next messages for a bind: due retries, then by lane, the organization with least in flight on it, age.
+    """Mark the next messages for a bind: by lane, the organization with least in flight on it, age; due retries before new bulk.
 
     `room` is how many more may be in doubt, `bulk_room` how many of lane 2; `in_flight` counts messages by organization. Messages that
     must not go out any more (opted out, expired) are passed over and settled here.
@@ -100,13 +100,16 @@ def take(
         connection, f"SELECT 1 FROM binds WHERE id = :bind_id AND fence = :fence{rows.for_share(connection)}", bind_id=bind_id, fence=fence
     ):
         return Taken([], fenced=True)
-    retried = _mark_retries(connection, carrier_id, fence, room, now)
-    room -= len(retried)
     ready = [_Candidate(*row) for row in rows.all(connection, _READY, carrier_id=carrier_id, candidates=CANDIDATES_MAX)]
     candidates = [_Candidate(*row) for row in rows.all(connection, _OWN, bind_id=bind_id)] + ready
+    # Retries may be many, when a carrier was removed: single sends and replies go before them, as they go before other bulk.
+    quick = sum(c.last_id - c.marked_id for c in candidates if c.lane < 2)
+    retries_room = min(bulk_room, room - quick)
+    retried = _mark_retries(connection, carrier_id, fence, retries_room, now)
+    room, bulk_room = room - len(retried), bulk_room - len(retried)
     ranges = _share(candidates, room, bulk_room, in_flight)
     # Where a query came back full, what it left out has not been looked at.
-    full = room == 0 or len(ready) == CANDIDATES_MAX
+    full = len(retried) == max(retries_room, 0) or room == 0 or len(ready) == CANDIDATES_MAX
     more = full or sum(c.last_id - c.marked_id for c in candidates) > sum(to_id - from_id for _, from_id, to_id in ranges)
     if not ranges:
         return Taken(retried, more=more)
