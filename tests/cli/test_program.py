@@ -137,6 +137,18 @@ def test_databases_that_are_not_ours_to_use(beside_sqlite: Any) -> None:
     assert "cannot be reached" in beside_sqlite.refused("keys", "list", "--database-url", "postgresql://nobody@127.0.0.1:1/none")
 
 
+@pytest.mark.parametrize("command", [("serve", "--port", "0"), ("doctor",), ("keys", "list")])
+@pytest.mark.parametrize(("damaged_from", "words"), [(0, "no database at all"), (100, "damaged"), (8_192, "damaged")])
+def test_a_damaged_file_points_to_the_backup(beside_sqlite: Any, command: tuple[str, ...], damaged_from: int, words: str) -> None:
+    """The head of the file, the schema on its first page, everything behind the second page."""
+    file = beside_sqlite.folder / "clarion-data" / "clarion.db"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:damaged_from] + b"\xaa" * (len(whole) - damaged_from))
+    said = beside_sqlite.refused(*command)
+    assert words in said
+    assert "restore a backup" in said
+
+
 def test_an_absent_extra_is_named(beside_sqlite: Any) -> None:
     """What an install without the extra looks like: the driver cannot be imported."""
     (beside_sqlite.folder / "asyncpg.py").write_text("raise ModuleNotFoundError('No module named asyncpg')")

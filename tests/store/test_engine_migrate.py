@@ -170,3 +170,15 @@ async def test_processes_that_start_together_migrate_once(empty_postgres_url: st
 async def test_a_server_that_is_not_there_is_unavailable() -> None:
     with pytest.raises(Unavailable, match="cannot be reached"):
         await migrate.migrate("postgresql://nobody@127.0.0.1:1/nothing")
+
+
+async def test_a_damaged_file_is_refused_with_what_to_do(sqlite_url: str) -> None:
+    """The migration itself, and the look at the revision that commands begin with. The file stays as it is."""
+    path = Path(sqlite_url.removeprefix("sqlite:///"))
+    whole = path.read_bytes()
+    for damaged in (b"\xaa" * len(whole), whole[:100] + b"\xaa" * (len(whole) - 100)):
+        path.write_bytes(damaged)
+        for look in (migrate.migrate, migrate.current_revision, migrate.check):
+            with pytest.raises(Unavailable, match="restore a backup"):
+                await look(sqlite_url)
+        assert path.read_bytes() == damaged

@@ -112,6 +112,17 @@ async def test_an_absent_file_is_refused_and_not_made(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+async def test_a_file_that_is_damaged_meanwhile_is_refused_with_what_to_do(sqlite_url: str) -> None:
+    path = sqlite_path(sqlite_url)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:8192] + b"\xaa" * (len(whole) - 8192))
+    store = await open_store(sqlite_url, SystemTimer())
+    for call, function in ((store.write, bump), (store.read, value)):
+        with pytest.raises(Unavailable, match="restore a backup"):
+            await call(function)
+    await store.close()
+
+
 async def test_a_wal_that_a_reader_held_up_shrinks_again(make_store: MakeStore, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer, "WAL_BYTES_MAX", 1_000_000)
     monkeypatch.setattr(writer, "TRUNCATE_AGAIN_S", 0.01)

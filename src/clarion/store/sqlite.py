@@ -37,6 +37,8 @@ PRAGMAS = {
     "journal_size_limit": str(64 * 1024 * 1024),
 }
 
+RESTORE = "stop the server and restore a backup (README, Backup and restore)."
+
 SENTENCES = {
     sqlite3.SQLITE_BUSY: "The database is locked by another process.",
     sqlite3.SQLITE_LOCKED: "The database is locked by another process.",
@@ -45,8 +47,10 @@ SENTENCES = {
     sqlite3.SQLITE_IOERR: "The disk of the database reports an error.",
     sqlite3.SQLITE_FULL: "The disk of the database is full.",
     sqlite3.SQLITE_CANTOPEN: "The database file cannot be opened.",
+    sqlite3.SQLITE_NOTADB: f"The database file is damaged or no database at all: {RESTORE}",
+    sqlite3.SQLITE_CORRUPT: f"The database file is damaged: {RESTORE}",
 }
-"""By SQLite's primary result code: what may pass without the program's doing."""
+"""By SQLite's primary result code: what the program did not do, and a person may set right."""
 
 
 class SqliteStore:
