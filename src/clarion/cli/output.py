@@ -1,6 +1,7 @@
 """What commands print: one JSON object, or tables, times with their zone, money with its currency."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
 WIDTH = 200
 """Of a table that no terminal shows: nothing is cut off for whoever reads it from a pipe."""
+
+_STEERING = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069]")
+"""C0 but tab and newline, DEL, C1; marks, separators, embeddings, overrides and isolates of bidirectional text."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -51,7 +55,7 @@ def add_row(table: "Table", row: Sequence[str | None]) -> None:
     """Cells are plain texts: names that people chose are no markup."""
     from rich.text import Text
 
-    table.add_row(*(Text("" if cell is None else cell) for cell in row))
+    table.add_row(*(Text("" if cell is None else printable(cell)) for cell in row))
 
 
 def print_facts(facts: Iterable[tuple[str, str | None]]) -> None:
@@ -59,7 +63,14 @@ def print_facts(facts: Iterable[tuple[str, str | None]]) -> None:
     shown = [(name, value) for name, value in facts if value is not None]
     width = max(len(name) for name, _ in shown)
     for name, value in shown:
-        typer.echo(f"{name:<{width}}  {value}")
+        # What follows a newline stands under the value: it cannot pass for a name.
+        lines = printable(value).replace("\n", "\n" + " " * (width + 2))
+        typer.echo(f"{name:<{width}}  {lines}")
+
+
+def printable(text: str) -> str:
+    """Text of others for a terminal: what would steer it, or turn the order of what is read, becomes U+FFFD. Lines and tabs stay."""
+    return _STEERING.sub("\ufffd", text.replace("\r\n", "\n"))
 
 
 def iso(at: int | None) -> str | None:

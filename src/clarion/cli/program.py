@@ -31,6 +31,7 @@ from clarion.cli import (
 )
 from clarion.cli.failures import explain
 from clarion.cli.options import option
+from clarion.cli.output import printable
 from clarion.cli.settings_file import load_settings
 
 EPILOG = """Every option is also an environment variable, CLARION_PORT for --port, and a key of the settings file, port = 8080.
@@ -79,7 +80,7 @@ def run(arguments: Sequence[str]) -> int:
         explained = explain(error)
         if explained is None:
             raise
-        typer.echo(f"Error: {explained.sentence}", err=True)
+        typer.echo(f"Error: {printable(explained.sentence)}", err=True)
         return explained.exit_code
     return code if isinstance(code, int) else 0
 

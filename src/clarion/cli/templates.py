@@ -8,7 +8,7 @@ import typer
 from clarion.cli.database import organization_named, with_database
 from clarion.cli.failures import Failure
 from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, Json, OrganizationName, option
-from clarion.cli.output import iso, local, print_facts, print_json, print_table
+from clarion.cli.output import iso, local, print_facts, print_json, print_table, printable
 
 if TYPE_CHECKING:
     from clarion.runtime import Runtime
@@ -169,7 +169,9 @@ def preview(
     if as_json:
         print_json({"text": text, "encoding": size.encoding, "segments": size.segments, "version": view.version})
     else:
-        typer.echo(f"{text}\n\n{size.segments} segment{'s' if size.segments > 1 else ''} of {size.encoding}, version {view.version}")
+        typer.echo(
+            f"{printable(text)}\n\n{size.segments} segment{'s' if size.segments > 1 else ''} of {size.encoding}, version {view.version}"
+        )
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from clarion.cli.broadcasts import ENDED, by_state, fields, find, open_messages, open_until
-from clarion.cli.output import add_row, make_table, print_json
+from clarion.cli.output import add_row, make_table, print_json, printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -125,7 +125,7 @@ def _picture(view: "BroadcastView", owner: "Organization", rate: float, reasons:
     from rich.console import Group
     from rich.text import Text
 
-    head = Text(f"{view.public_id}  {owner.name}  {view.state}  {view.recipients:,} messages  {rate:,.0f}/s")
+    head = Text(f"{view.public_id}  {printable(owner.name)}  {view.state}  {view.recipients:,} messages  {rate:,.0f}/s")
     open_ = Text(f"Open: {open_until(view, owner.zone) or 'nothing'}")
     if not reasons:
         return Group(head, _bar(view), open_)
