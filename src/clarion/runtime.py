@@ -1,6 +1,7 @@
 """What a stage is given: the clock, the timer, ids, randomness, the store, the broker (law 6 of the design)."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -16,6 +17,13 @@ PATIENCE_S = 1.0
 log = structlog.get_logger(__name__)
 
 
+@dataclass(slots=True)
+class Deadline:
+    """Until when, by `Timer.monotonic`, the process must have ended; None while it is to go on."""
+
+    at: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Runtime:
     """Made once in `wiring`, and by tests with parts of their own."""
@@ -26,12 +34,27 @@ class Runtime:
     random: Random
     store: Store
     broker: Broker
+    deadline: Deadline = field(default_factory=Deadline)
+
+    def stop_within(self, seconds: float) -> None:
+        """The process is ending: what waits for the database gives up in time."""
+        self.deadline.at = self.timer.monotonic() + seconds
+
+    @property
+    def left_s(self) -> float:
+        """Seconds to the end of the process; infinite while none is near."""
+        return math.inf if self.deadline.at is None else max(0.0, self.deadline.at - self.timer.monotonic())
 
     async def write_patiently(self, function: Transaction[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """As `store.write`, again until the database answers: for facts, which are never dropped and may be recorded twice."""
+        """As `store.write`, again until the database answers: for facts, which are never dropped and may be recorded twice.
+
+        Raises `Unavailable` only where the process must end before another try (`stop_within`).
+        """
         while True:
             try:
                 return await self.store.write(function, *args, **kwargs)
             except Unavailable as error:
                 log.warning("store.unavailable", doing=getattr(function, "__name__", "write"), error=str(error))
+                if self.left_s <= PATIENCE_S:
+                    raise
                 await self.timer.sleep(PATIENCE_S)

@@ -19,6 +19,8 @@ class Settings:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._version = -1
+        self.answered_at = runtime.timer.monotonic()
+        """When the database last answered a poll."""
         self._catalog: Catalog | None = None
         self._keys: dict[bytes, Key | None] = {}
         self._senders: dict[int, frozenset[str]] = {}
@@ -56,7 +58,9 @@ class Settings:
 
     async def refresh(self) -> bool:
         """Read the version and forget what is older; True if it had moved."""
-        return self._forget_before(await self._runtime.store.read(read_version))
+        version = await self._runtime.store.read(read_version)
+        self.answered_at = self._runtime.timer.monotonic()
+        return self._forget_before(version)
 
     def _forget_before(self, version: int) -> bool:
         if version == self._version:

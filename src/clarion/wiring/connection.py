@@ -12,15 +12,20 @@ from clarion.core.rates import TokenBucket
 from clarion.flow.dispatch import Dispatcher
 from clarion.flow.receive import Receiver
 from clarion.runtime import Runtime
-from clarion.store import binds
+from clarion.store import binds, inbound
 from clarion.store.binds import Lease
 from clarion.store.catalog import Carrier
+from clarion.store.errors import Unavailable
+from clarion.store.inbound import Inbound
 
 BATCH_MAX = 500
 """Answers or receipts in one transaction: what the writer does in about 10 ms."""
 
 GRACE_S = 12.0
 """How long an ending connection waits for what is on the wire; with what follows it stays below the 20 s of a SIGTERM."""
+
+FAREWELL_S = 3.5
+"""What ending takes after that: the last answers, the unbind, the last commits."""
 
 POLL_S = 0.02
 
@@ -85,22 +90,54 @@ class Connection:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def close(self) -> None:
-        """Mark nothing more, put back what the wire never saw, wait for what it did, answer what is owed, unbind, give the bind back."""
+    def stop(self) -> None:
+        """Mark nothing more, at once; `close` does the rest."""
         self._closing = True
         self.dispatcher.stop()
-        await self.dispatcher.put_back(begun=False)
-        await self._drained(GRACE_S)
+
+    async def close(self, begun_s: float = GRACE_S) -> None:
+        """Put back what the wire never saw, wait for what it did, answer what is owed, unbind, give the bind back.
+
+        Long messages of which a part was given are sent to their end for `begun_s`, and cut then.
+        """
+        self.stop()
+        await self._emptied(begun_s, min(GRACE_S, self._runtime.left_s - FAREWELL_S))
         await self.bind.close(1.0)
         await self.dispatcher.put_back()
         await self._drained(1.0)
         await self._runtime.write_patiently(binds.release, self._lease.bind_id, self._lease.fence, self._runtime.clock.now())
 
+    async def abandon(self, reason: str) -> None:
+        """After `run` or `close` failed: record what can be recorded, give the bind back, and leave the reason for whoever asks."""
+        self.stop()
+        try:
+            while self._answers or self._deliveries:
+                await self._record_some()
+        except Exception:
+            log.exception("bind.facts_lost", carrier=self.carrier.name, bind=self.bind_id)
+        now = self._runtime.clock.now()
+        await self._runtime.write_patiently(binds.release, self._lease.bind_id, self._lease.fence, now)
+        await self._runtime.write_patiently(binds.note_state, self._lease.bind_id, self._lease.fence, "closed", reason, now)
+
+    async def _emptied(self, begun_s: float, wait_s: float) -> None:
+        """Put back, again and again, since a mark under way or a throttled answer may still bring something in hand; then as `_drained`."""
+        started = self._runtime.timer.monotonic()
+        while True:
+            waited_s = self._runtime.timer.monotonic() - started
+            await self.dispatcher.put_back(begun=waited_s >= begun_s)
+            if self._is_drained or waited_s >= wait_s:
+                return
+            await self._runtime.timer.sleep(POLL_S)
+
+    @property
+    def _is_drained(self) -> bool:
+        return not (self._recording or self._answers or self._deliveries or self.dispatcher.doubt)
+
     async def _drained(self, wait_s: float) -> None:
         """Wait until nothing of this bind waits for an answer or a commit."""
         until = self._runtime.timer.monotonic() + wait_s
         while self._runtime.timer.monotonic() < until:
-            if not (self._recording or self._answers or self._deliveries or self.dispatcher.doubt):
+            if self._is_drained:
                 return
             await self._runtime.timer.sleep(POLL_S)
 
@@ -122,11 +159,37 @@ class Connection:
             return
         deliveries, self._deliveries = self._deliveries[:BATCH_MAX], self._deliveries[BATCH_MAX:]
         if deliveries:
-            await self._receiver.receive(deliveries)
-            self.bind.acknowledge([delivery.sequence for delivery in deliveries])
+            await self._take(deliveries)
         if self._states:
             state, reason = self._states[-1]
             self._states.clear()
             await self._runtime.write_patiently(
                 binds.note_state, self._lease.bind_id, self._lease.fence, state, reason, self._runtime.clock.now()
             )
+
+    async def _take(self, deliveries: Sequence[Receipt | InboundText]) -> None:
+        """Record and acknowledge. What cannot be recorded must not come again for ever: it is put aside alone, and acknowledged."""
+        try:
+            await self._receiver.receive(deliveries)
+        except Unavailable:
+            raise
+        except Exception as error:  # noqa: BLE001  (whatever it is, the carrier would send it again)
+            if len(deliveries) > 1:
+                for delivery in deliveries:
+                    await self._take([delivery])
+                return
+            # No text and no traceback: a driver's error may quote what it was given.
+            log.error("delivery.unreadable", carrier=self.carrier.name, bind=self.bind_id, error=type(error).__name__)  # noqa: TRY400
+            await self._put_aside(deliveries[0])
+        self.bind.acknowledge([delivery.sequence for delivery in deliveries])
+
+    async def _put_aside(self, delivery: Receipt | InboundText) -> None:
+        """Keep the octets as they came, with nothing read out of them."""
+        data_coding = delivery.data_coding if isinstance(delivery, InboundText) else 0
+        octets = Inbound("", "", "", data_coding, delivery.raw, 1, 1, 0)
+        try:
+            await self._runtime.write_patiently(inbound.keep, self.carrier.id, [octets], self._runtime.clock.now())
+        except Unavailable:
+            raise
+        except Exception as error:  # noqa: BLE001  (whatever it is, the carrier would send it again)
+            log.error("delivery.lost", carrier=self.carrier.name, bind=self.bind_id, error=type(error).__name__)  # noqa: TRY400

@@ -1,8 +1,10 @@
 """Keeps the binds of all carriers at work: takes leases, starts connections, follows the settings, renews, takes over."""
 
 import asyncio
-from contextlib import suppress
+import math
+from collections.abc import Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
@@ -14,7 +16,7 @@ from clarion.runtime import Runtime
 from clarion.store import binds
 from clarion.store.catalog import Carrier
 from clarion.store.errors import Unavailable
-from clarion.wiring.connection import Connection
+from clarion.wiring.connection import GRACE_S, Connection
 
 PERIOD_S = 0.5
 """How often the settings are followed and free binds are looked for."""
@@ -22,16 +24,35 @@ PERIOD_S = 0.5
 RENEW_S = 3.0
 """A fifth of a lease."""
 
+REMOVED_S = 0.3
+"""How long a removed carrier still gets the rest of what was begun: with the polls before, two seconds from the command."""
+
+FAILED_S = (1.0, 30.0)
+"""First and longest rest before a connection that failed is started again."""
+
+HEALTHY_S = 60.0
+"""One that worked so long is no part of a row of failures."""
+
 BURST_S = 0.05
 """A limited carrier gets at most this much of a second's messages at once: its own limiter may look at short spans."""
 
 log = structlog.get_logger(__name__)
+
+Key = tuple[int, int]
+"""A carrier and a slot of it."""
 
 
 @dataclass(slots=True)
 class _Working:
     connection: Connection
     task: asyncio.Task[None]
+    started: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    pause_s: float
+    until: float
 
 
 class Connections:
@@ -40,7 +61,9 @@ class Connections:
     def __init__(self, runtime: Runtime, settings: Settings) -> None:
         self._runtime = runtime
         self._settings = settings
-        self._working: dict[tuple[int, int], _Working] = {}
+        self._working: dict[Key, _Working] = {}
+        self._ending: dict[Key, asyncio.Task[None]] = {}
+        self._failures: dict[Key, _Failure] = {}
         self._buckets: dict[int, TokenBucket] = {}
         self._receivers: dict[int, Receiver] = {}
         self._unusable: set[int] = set()
@@ -60,44 +83,106 @@ class Connections:
         return [f"none of {self._carriers} carriers is bound; `clarion carriers list` says why"]
 
     async def run(self) -> None:
-        """Follow the settings until cancelled; then `close`."""
-        renewed = 0.0
-        while True:
-            try:
-                await self.follow()
-                if self._runtime.timer.monotonic() - renewed > RENEW_S:
-                    await self._runtime.store.write(binds.renew, self._runtime.store.owner)
-                    renewed = self._runtime.timer.monotonic()
-            except Unavailable as error:
-                log.warning("store.unavailable", doing="binds", error=str(error))
-            await self._runtime.timer.sleep(PERIOD_S)
+        """Follow the settings and renew the leases until cancelled; then `close`."""
+        renewing = asyncio.create_task(self._renew(), name="leases")
+        try:
+            while True:
+                try:
+                    await self.follow()
+                except Unavailable as error:
+                    log.warning("store.unavailable", doing="binds", error=str(error))
+                except Exception:
+                    log.exception("binds.not_followed")
+                await self._runtime.timer.sleep(PERIOD_S)
+        finally:
+            renewing.cancel()
 
     async def follow(self) -> None:
         """Start what the settings name and nobody holds; end what they name no longer, or otherwise than it runs."""
         catalog = await self._settings.catalog()
         self._carriers = len(catalog.carriers)
-        wanted: dict[tuple[int, int], tuple[Carrier, SmppSettings]] = {}
+        wanted: dict[Key, tuple[Carrier, SmppSettings]] = {}
         for carrier in catalog.carriers.values():
             settings = self._read(carrier)
             if settings is not None:
                 wanted |= {(carrier.id, slot): (carrier, settings) for slot in range(settings.binds)}
-        for key, working in list(self._working.items()):
-            if working.task.done():
-                del self._working[key]
-                self._report(working)
-            elif key not in wanted or not _same(wanted[key][0], working.connection.carrier):
-                del self._working[key]
-                await self._end(working)
+        ended = [key for key, working in self._working.items() if working.task.done()]
+        unwanted = [
+            key
+            for key, working in self._working.items()
+            if key not in ended and (key not in wanted or not _same(wanted[key][0], working.connection.carrier))
+        ]
+        # All of them before any: what one gives back must not be taken by another that is about to end.
+        for key in unwanted:
+            self._working[key].connection.stop()
+        kept = {carrier_id for carrier_id, _ in wanted}
+        for key in unwanted:
+            self._leave(key, self._end(self._working.pop(key), GRACE_S if key[0] in kept else REMOVED_S))
+        for key in ended:
+            self._leave(key, self._report(key, self._working.pop(key)))
         for key, (carrier, settings) in wanted.items():
-            if key not in self._working:
-                await self._start(key, carrier, settings)
+            if key not in self._working and key not in self._ending and self._is_due(key):
+                await self._try_start(key, carrier, settings)
 
     async def close(self) -> None:
-        """End all connections at once, each as `Connection.close`."""
-        ending, self._working = list(self._working.values()), {}
-        await asyncio.gather(*(self._end(working) for working in ending), return_exceptions=True)
+        """End all connections at once, each as `Connection.close`; those that are not done when the process must end are left."""
+        renewing = asyncio.create_task(self._renew(), name="leases")
+        ending, self._working = self._working, {}
+        for working in ending.values():
+            working.connection.stop()
+        for key, working in ending.items():
+            self._leave(key, self._end(working, GRACE_S))
+        tasks = list(self._ending.values())
+        try:
+            if tasks:
+                left_s = self._runtime.left_s
+                _, late = await asyncio.wait(tasks, timeout=None if math.isinf(left_s) else left_s)
+                if late:
+                    log.error("binds.left", count=len(late))
+        finally:
+            for task in (renewing, *tasks):
+                task.cancel()
+            await asyncio.gather(renewing, *tasks, return_exceptions=True)
 
-    async def _start(self, key: tuple[int, int], carrier: Carrier, settings: SmppSettings) -> None:
+    async def _renew(self) -> None:
+        """Beside everything else: a lease must not wait for a carrier that is slow to end."""
+        while True:
+            await self._runtime.timer.sleep(RENEW_S)
+            try:
+                await self._runtime.store.write(binds.renew, self._runtime.store.owner)
+            except Unavailable as error:
+                log.warning("store.unavailable", doing="leases", error=str(error))
+            except Exception:
+                log.exception("leases.not_renewed")
+
+    def _leave(self, key: Key, ending: Coroutine[Any, Any, None]) -> None:
+        """End in the background; the slot is not taken again before that is done."""
+        task = asyncio.create_task(ending, name=f"ending {key}")
+        self._ending[key] = task
+        task.add_done_callback(lambda _: self._ending.pop(key, None))
+
+    def _is_due(self, key: Key) -> bool:
+        failure = self._failures.get(key)
+        return failure is None or self._runtime.timer.monotonic() >= failure.until
+
+    def _failed(self, key: Key, started: float) -> None:
+        """Rest before the next start, twice as long at each failure in a row."""
+        now = self._runtime.timer.monotonic()
+        first_s, most_s = FAILED_S
+        before = self._failures.get(key)
+        pause_s = first_s if before is None or now - started >= HEALTHY_S else min(before.pause_s * 2, most_s)
+        self._failures[key] = _Failure(pause_s, now + pause_s)
+
+    async def _try_start(self, key: Key, carrier: Carrier, settings: SmppSettings) -> None:
+        try:
+            await self._start(key, carrier, settings)
+        except Unavailable:
+            raise
+        except Exception:
+            log.exception("bind.not_started", carrier=carrier.name)
+            self._failed(key, self._runtime.timer.monotonic())
+
+    async def _start(self, key: Key, carrier: Carrier, settings: SmppSettings) -> None:
         carrier_id, slot = key
         lease = await self._runtime.store.write(binds.acquire, carrier_id, slot, self._runtime.store.owner, self._runtime.clock.now())
         if lease is None:
@@ -111,21 +196,35 @@ class Connections:
             bucket.set_rate(rate, self._runtime.timer.monotonic(), burst)
         receiver = self._receivers.setdefault(carrier_id, Receiver(self._runtime, carrier_id, carrier.reference_form, settings.sender))
         connection = Connection(self._runtime, lease, carrier, settings, bucket, receiver)
-        self._working[key] = _Working(connection, asyncio.create_task(connection.run(), name=f"bind {carrier.name}/{slot}"))
+        task = asyncio.create_task(connection.run(), name=f"bind {carrier.name}/{slot}")
+        self._working[key] = _Working(connection, task, self._runtime.timer.monotonic())
 
-    async def _end(self, working: _Working) -> None:
-        closing = asyncio.create_task(working.connection.close())
-        await asyncio.wait({closing})
-        working.task.cancel()
-        with suppress(asyncio.CancelledError):
-            await working.task
-        if closing.exception() is not None:
-            log.error("bind.close_failed", carrier=working.connection.carrier.name, exc_info=closing.exception())
+    async def _end(self, working: _Working, begun_s: float) -> None:
+        connection, reason = working.connection, None
+        try:
+            await connection.close(begun_s)
+        except Exception as error:
+            log.exception("bind.close_failed", carrier=connection.carrier.name)
+            reason = _reason(error)
+        finally:
+            working.task.cancel()
+            await asyncio.gather(working.task, return_exceptions=True)
+        if reason is not None:
+            await self._abandon(connection, reason)
 
-    def _report(self, working: _Working) -> None:
+    async def _report(self, key: Key, working: _Working) -> None:
         """A connection that ended by itself is taken up again under another fence; why it ended must be seen."""
         error = None if working.task.cancelled() else working.task.exception()
         log.error("bind.ended", carrier=working.connection.carrier.name, exc_info=error)
+        if error is not None:
+            self._failed(key, working.started)
+            await self._abandon(working.connection, _reason(error))
+
+    async def _abandon(self, connection: Connection, reason: str) -> None:
+        try:
+            await connection.abandon(reason)
+        except Exception:
+            log.exception("bind.not_given_back", carrier=connection.carrier.name)
 
     def _read(self, carrier: Carrier) -> SmppSettings | None:
         try:
@@ -141,3 +240,8 @@ class Connections:
 
 def _same(wanted: Carrier, running: Carrier) -> bool:
     return (wanted.url, wanted.password) == (running.url, running.password)
+
+
+def _reason(error: BaseException) -> str:
+    """Its kind alone: what an error says may quote a message."""
+    return f"it failed inside Clarion ({type(error).__name__}); the log says where"

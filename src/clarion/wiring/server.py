@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import signal
 import socket
 import sys
@@ -24,7 +25,7 @@ from clarion.flow.settings import Settings
 from clarion.flow.sweep import Sweeper
 from clarion.runtime import Runtime
 from clarion.store import tenants
-from clarion.store.engine import is_sqlite
+from clarion.store.engine import is_sqlite, sqlite_path
 from clarion.store.errors import Unavailable
 from clarion.store.migrate import MigrationReport, migrate
 from clarion.store.sqlite import lock_folder
@@ -44,6 +45,16 @@ GC_THRESHOLD = 50_000
 
 HTTP_GRACE_S = 5
 """How long open requests may take after SIGTERM."""
+
+STOP_S = 15.0
+"""For the whole of an end, HTTP and carriers and database together."""
+
+FORCED_S = 18.0
+"""An end that is not over then, mostly because the database does not answer, is forced: what was not recorded is `unknown` at the
+next start (law 2). Supervisors kill after 20 s or more."""
+
+SILENT_S = 3.0
+"""A database that has not answered the polls for so long makes the process not ready."""
 
 log = structlog.get_logger(__name__)
 
@@ -84,8 +95,9 @@ def serve(options: ServeOptions, announce: Callable[["Announcement"], None]) -> 
     lock = None
     opened = open_socket(options.host, options.port)
     if is_sqlite(options.url):
-        options.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = lock_folder(options.data_dir)
+        folder = sqlite_path(options.url).parent
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = lock_folder(folder)
     try:
         return uvloop.run(_Server(options, opened, announce).run())
     finally:
@@ -111,10 +123,11 @@ class _Server:
         self._socket = opened
         self._announce = announce
         self._stop = asyncio.Event()
+        self._forced = False
 
     async def run(self) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, self._stop.set)
+            asyncio.get_running_loop().add_signal_handler(number, self._signalled)
         migration = await migrate(self._options.url)
         async with open_runtime(self._options.url, owner=True) as runtime:
             settings = Settings(runtime)
@@ -125,7 +138,7 @@ class _Server:
                     runtime=runtime,
                     settings=settings,
                     limits=self._limits(runtime),
-                    ready=connections.not_ready,
+                    ready=lambda: _silence(runtime, settings) + connections.not_ready(),
                     registry=make_registry(runtime, connections),
                     body_limit_bytes=self._options.body_limit_bytes,
                     trusted_proxies=self._options.networks,
@@ -140,9 +153,23 @@ class _Server:
                     _quieten_collector()
                     self._announce(Announcement(url, name, key, self._options.simulator, migration))
                     await self._stop.wait()
+                    runtime.stop_within(STOP_S)
+                    self._force_in_time()
                     log.info("server.stopping")
             log.info("server.stopped")
             return 1 if failed else 0
+
+    def _signalled(self) -> None:
+        """The first signal ends in order, within limits; the second one at once."""
+        if self._stop.is_set():
+            _leave("a second signal")
+        self._stop.set()
+        self._force_in_time()
+
+    def _force_in_time(self) -> None:
+        if not self._forced:
+            self._forced = True
+            asyncio.get_running_loop().call_later(FORCED_S, _leave, "the end took too long")
 
     def _limits(self, runtime: Runtime) -> RequestLimits:
         """On PostgreSQL others may answer HTTP too."""
@@ -159,6 +186,20 @@ class _Server:
             runtime.clock.now(),
         )
         return token if made else None
+
+
+def _leave(reason: str) -> None:
+    """End the process as it stands: threads that wait for the database are not waited for."""
+    log.error("server.forced", reason=reason)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)
+
+
+def _silence(runtime: Runtime, settings: Settings) -> list[str]:
+    """What there is to say of a database that does not answer."""
+    silent_s = runtime.timer.monotonic() - settings.answered_at
+    return [f"the database has not answered for {silent_s:.0f} seconds"] if silent_s > SILENT_S else []
 
 
 def _quieten_collector() -> None:
