@@ -86,7 +86,8 @@ async def test_throttled_and_lost_in_the_window(tmp_path: Path) -> None:
     unknown = [answer for answer in recorder.answers if answer.outcome is Outcome.UNKNOWN]
     assert unknown
     assert len(unknown) <= 2 * 20
-    assert recorder.outcomes.count("throttled") >= 8
+    # Ten are throttled; what was answered with the connection already lost, up to two windows, is unknown instead.
+    assert recorder.outcomes.count("throttled") >= 5
     assert recorder.order.index("connecting", 1) > recorder.outcomes.index("unknown")
 
 

@@ -24,6 +24,10 @@ def test_an_organization_its_key_and_its_wallet(clarion: Any) -> None:
         "credit_limit": "0.00",
         "region": "KE",
         "zone": "Africa/Nairobi",
+        "default_sender": None,
+        "rate_limits": True,
+        "registered_senders": False,
+        "refund_failed": False,
     }
     assert clarion.json("organizations", "list") == {"organizations": [made]}
     key = clarion.json("keys", "create", "--organization", "Acme", "--name", "backend", "--scope", "send_sms")
