@@ -46,12 +46,12 @@ GC_THRESHOLD = 50_000
 HTTP_GRACE_S = 5
 """How long open requests may take after SIGTERM."""
 
-STOP_S = 15.0
-"""For the whole of an end, HTTP and carriers and database together."""
+STOP_S = 14.0
+"""For HTTP, then the carriers with what is on their wires."""
 
-FORCED_S = 18.0
+FORCED_S = 15.0
 """An end that is not over then, mostly because the database does not answer, is forced: what was not recorded is `unknown` at the
-next start (law 2). Supervisors kill after 20 s or more."""
+next start (law 2). It stays well below the 20 s after which others would kill."""
 
 SILENT_S = 3.0
 """A database that has not answered the polls for so long makes the process not ready."""
