@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec import Meta, Struct
 
@@ -116,6 +116,7 @@ def test_depth_is_that_of_the_json_and_not_of_its_texts(more: str) -> None:
     assert isinstance(decode(msgspec.json.Decoder(Body), f"{{{GOOD}, {more}}}".encode()), Body)
 
 
+@example({'"': "][][]]]]", "": ["[[[]"], "[[": ""})
 @given(st.recursive(st.text('[]{}\\"a'), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text('[{"\\'), inner, max_size=3)))
 def test_depth_is_counted_exactly(value: object) -> None:
     def depth(item: object) -> int:

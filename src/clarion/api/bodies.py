@@ -63,21 +63,17 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T | Refusal:
 _TOO_DEEP = Refusal(Code.BODY_TOO_DEEP, values={"limit": DEPTH_MAX})
 
 _ONE_KIND = bytes.maketrans(b"{}", b"[]")
-_NO_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
+_NO_MARKS = bytes(set(range(256)) - set(b'{}[]"'))
 _RUN = b"[" * (DEPTH_MAX + 1)
 
 
 def _is_too_deep(body: bytes) -> bool:
-    """Of a body that is JSON. 0.5 ms for 10,000 recipients with two values each, where brackets in texts come in pairs; 20 ms if not."""
-    if not _is_deep(body):
-        return False
+    """Of a body that is JSON. 3 ms for 10,000 recipients with two values each, whatever is in their texts."""
     unescaped = body.replace(rb"\\", b"").replace(rb"\"", b"")
-    return _is_deep(b"".join(unescaped.split(b'"')[::2]))
-
-
-def _is_deep(body: bytes) -> bool:
-    """Whether brackets are left when the innermost ones were taken away so often."""
-    brackets = body.translate(_ONE_KIND, _NO_BRACKETS)
+    # Two quotes side by side are a text without brackets, or the seam of two with some: which quotes are the opening ones stays the same.
+    marks = unescaped.translate(_ONE_KIND, _NO_MARKS).replace(b'""', b"")
+    brackets = b"".join(marks.split(b'"')[::2])
+    # What is left when the innermost pairs are taken away so often.
     for _ in range(DEPTH_MAX):
         if not brackets or _RUN in brackets:
             break
