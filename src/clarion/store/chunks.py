@@ -63,6 +63,20 @@ class _Candidate(NamedTuple):
     last_id: int
 
 
+class _Unmarked(NamedTuple):
+    message_id: int
+    chunk_id: int
+    broadcast_id: int
+    organization_id: int
+    recipient: int
+    sender: str | None
+    text: str | None
+    encoding: str
+    segments: int
+    price_milli: int
+    opt_out: str | None
+
+
 _OWN = (
     "SELECT c.id, c.broadcast_id, c.organization_id, c.lane, c.marked_id, c.last_id FROM chunks c"
     " JOIN broadcasts b ON b.id = c.broadcast_id WHERE c.state = 'claimed' AND c.bind_id = :bind_id AND c.marked_id < c.last_id"
@@ -100,8 +114,8 @@ def take(
         connection, f"SELECT 1 FROM binds WHERE id = :bind_id AND fence = :fence{rows.for_share(connection)}", bind_id=bind_id, fence=fence
     ):
         return Taken([], fenced=True)
-    ready = [_Candidate(*row) for row in rows.all(connection, _READY, carrier_id=carrier_id, candidates=CANDIDATES_MAX)]
-    candidates = [_Candidate(*row) for row in rows.all(connection, _OWN, bind_id=bind_id)] + ready
+    ready = rows.read(connection, _Candidate, _READY, carrier_id=carrier_id, candidates=CANDIDATES_MAX)
+    candidates = rows.read(connection, _Candidate, _OWN, bind_id=bind_id) + ready
     # Retries may be many, when a carrier was removed: single sends and replies go before them, as they go before other bulk.
     quick = sum(c.last_id - c.marked_id for c in candidates if c.lane < 2)
     retries_room = min(bulk_room, room - quick)
@@ -153,7 +167,7 @@ def _read(connection: Connection, ranges: Sequence[tuple[int, int, int]], candid
     broadcasts = _broadcasts(connection, {lanes[chunk_id][1] for chunk_id, _, _ in ranges}, now)
     going: list[Marked] = []
     passed: list[Fact] = []
-    for row in rows.execute(connection, _MESSAGES, v=(_RANGE, ranges)):
+    for row in rows.read(connection, _Unmarked, _MESSAGES, v=(_RANGE, ranges)):
         message_id, chunk_id, broadcast_id, organization_id, recipient, sender, text, encoding, segments, price_milli, opt_out = row
         broadcast_text, expires_at = broadcasts[broadcast_id]
         if opt_out is not None or (expires_at is not None and expires_at <= now):

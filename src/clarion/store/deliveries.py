@@ -67,6 +67,13 @@ class AttemptFact(NamedTuple):
     reason: str | None
 
 
+class _Held(NamedTuple):
+    message_id: int
+    state: str
+    attempt: int
+    carrier_id: int | None
+
+
 _ROW = {
     "message_id": "bigint",
     "chunk_id": "bigint",
@@ -82,7 +89,7 @@ _ROW = {
 }
 _INSERT = (
     f"INSERT INTO deliveries ({', '.join(_ROW)}, updated_at) SELECT {', '.join(_ROW)}, :now FROM v WHERE true"
-    " ON CONFLICT (message_id) DO NOTHING RETURNING message_id"
+    " ON CONFLICT (message_id) DO NOTHING"
 )
 _UPDATE = (
     "UPDATE deliveries SET state = v.state, rank = v.rank, attempt = v.attempt, carrier_id = v.carrier_id,"
@@ -91,7 +98,6 @@ _UPDATE = (
     " sent_at = coalesce(deliveries.sent_at, v.sent_at), updated_at = :now"
     " FROM v WHERE deliveries.message_id = v.message_id"
     f" AND deliveries.rank < {RANK[State.DELIVERED]} AND (deliveries.attempt, deliveries.rank) < (v.attempt, v.rank)"
-    " RETURNING deliveries.message_id"
 )
 
 
@@ -128,12 +134,16 @@ def record(
         )
     taken = [fact for fact in facts if fact.state == State.SENT and fact.attempt == 1]
     others = [fact for fact in facts if fact.state != State.SENT or fact.attempt != 1]
-    written = [row[0] for row in rows.execute(connection, _INSERT_SENT, v=(_SENT, _sent_rows(taken)), now=now)]
-    written += [row[0] for row in rows.execute(connection, _INSERT, v=(_ROW, [_row(fact, State.WAITING, now) for fact in others]), now=now)]
-    if len(written) == len(facts):
+    written = (
+        rows.changed(connection, _INSERT_SENT, "message_id", (_SENT, _sent_rows(taken)), now=now),
+        rows.changed(connection, _INSERT, "message_id", (_ROW, [_row(fact, State.WAITING, now) for fact in others]), now=now),
+    )
+    if written == (None, None):
         settle(connection, [_moved(fact, State.WAITING) for fact in facts], now)
         return
-    inserted = set(written)
+    inserted: set[int] = set()
+    for group, ids in zip((taken, others), written, strict=True):
+        inserted |= {fact.message_id for fact in group} if ids is None else ids
     moved: list[Moved] = []
     left: list[Fact] = []
     for fact in (*taken, *others):
@@ -151,7 +161,7 @@ _INSERT_SENT = (
     "INSERT INTO deliveries (message_id, chunk_id, state, rank, attempt, carrier_id, carrier_reference, charged_milli, sent_at, updated_at)"
     f" SELECT message_id, chunk_id, 'sent', {RANK[State.SENT]}, 1, carrier_id, carrier_reference, charged_milli, :now, :now"
     " FROM v WHERE true"
-    " ON CONFLICT (message_id) DO NOTHING RETURNING message_id"
+    " ON CONFLICT (message_id) DO NOTHING"
 )
 """The ordinary case, narrow: half of what a whole row costs to hand over."""
 
@@ -165,8 +175,9 @@ def advance(connection: Connection, facts: Sequence[Fact], now: int) -> list[Mov
 
     A fact about an earlier attempt is kept in `attempts`; only `delivered` still makes the message delivered.
     """
-    found = rows.execute(
+    found = rows.read(
         connection,
+        _Held,
         "SELECT d.message_id, d.state, d.attempt, d.carrier_id FROM v JOIN deliveries d ON d.message_id = v.message_id"
         + rows.for_update(connection, "d"),
         v=({"message_id": "bigint"}, [(message_id,) for message_id in sorted({fact.message_id for fact in facts})]),
@@ -193,8 +204,8 @@ def advance(connection: Connection, facts: Sequence[Fact], now: int) -> list[Mov
             latest[fact.message_id] = fact
     _record_attempts(connection, list(superseded.values()), now)
     data = [_row(fact, current[fact.message_id][0], now) for fact in latest.values()]
-    changed = rows.execute(connection, _UPDATE, v=(_ROW, data), now=now) if data else []
-    return [_moved(latest[message_id], current[message_id][0]) for (message_id,) in changed]
+    changed = rows.changed(connection, _UPDATE, "deliveries.message_id", (_ROW, data), now=now)
+    return [_moved(latest[message_id], current[message_id][0]) for message_id in (latest if changed is None else changed)]
 
 
 def settle(connection: Connection, moved: Iterable[Moved], now: int) -> None:

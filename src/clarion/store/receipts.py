@@ -6,7 +6,7 @@ nothing yet is kept as an orphan and tried again; two candidates are never guess
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -65,6 +65,26 @@ class Candidate(NamedTuple):
     price_milli: int
     part: int  # 0: the message as a whole
     state: str  # of the message, "" where the match is not with its last attempt
+
+
+class _Hit(NamedTuple):
+    """The position of a note, the spelling of its id that led to a row, and what makes that row a `Candidate`."""
+
+    position: int
+    spelling: str
+    message_id: int
+    chunk_id: int
+    attempt: int
+    recipient: int
+    broadcast_id: int
+    organization_id: int
+    price_milli: int
+    part: int
+    state: str
+
+    @property
+    def candidate(self) -> Candidate:
+        return Candidate._make(self[2:])
 
 
 def record_receipts(connection: Connection, carrier_id: int, form: str | None, notes: Sequence[Note], now: int) -> Recorded:
@@ -136,8 +156,8 @@ def _by_known_form(connection: Connection, carrier_id: int, form: str, notes: Se
     ]
     found: dict[int, Candidate] = {}
     doubtful: set[int] = set()
-    for position, _, *rest in _look_up(connection, _IN_DELIVERIES, carrier_id, data, now):
-        candidate = Candidate._make(rest)
+    for hit in _look_up(connection, _IN_DELIVERIES, carrier_id, data, now):
+        position, candidate = hit.position, hit.candidate
         if same_number(candidate.recipient, notes[position].recipient):
             if position in found:
                 doubtful.add(position)
@@ -159,17 +179,17 @@ def _candidates(
             if spelling is not None:
                 led_by[position, spelling].append(name)
     result: dict[int, dict[Candidate, list[str]]] = defaultdict(dict)
-    for position, reference, *rest in _look_up(connection, source, carrier_id, list(led_by), now):
-        candidate = Candidate._make(rest)
-        if same_number(candidate.recipient, notes[position].recipient):
-            names = led_by[position, reference]
-            result[position][candidate] = names if len(names) == 1 else []
+    for hit in _look_up(connection, source, carrier_id, list(led_by), now):
+        if same_number(hit.recipient, notes[hit.position].recipient):
+            names = led_by[hit.position, hit.spelling]
+            result[hit.position][hit.candidate] = names if len(names) == 1 else []
     return result
 
 
-def _look_up(connection: Connection, source: str, carrier_id: int, data: Sequence[tuple[int, str]], now: int) -> list[Any]:
-    return rows.execute(
+def _look_up(connection: Connection, source: str, carrier_id: int, data: Sequence[tuple[int, str]], now: int) -> list[_Hit]:
+    return rows.read(
         connection,
+        _Hit,
         source + rows.for_update(connection, "d"),
         v=({"position": "int", "reference": "text"}, data),
         carrier_id=carrier_id,
@@ -209,18 +229,17 @@ def apply(connection: Connection, carrier_id: int, matched: Sequence[tuple[Note,
 
 def _end_sent(connection: Connection, state: str, ending: Sequence[tuple[Note, Candidate]], now: int) -> list[Moved]:
     """The ordinary case, narrow: what was sent is delivered or is not. The rows are locked, or SQLite's writer is alone."""
-    found = rows.execute(
+    changed = rows.changed(
         connection,
         f"UPDATE deliveries SET state = '{state}', rank = {RANK[state]}, reason = v.reason, updated_at = :now FROM v"
-        f" WHERE deliveries.message_id = v.id AND (deliveries.attempt, deliveries.rank) < (v.attempt, {RANK[state]})"
-        " RETURNING deliveries.message_id",
+        f" WHERE deliveries.message_id = v.id AND (deliveries.attempt, deliveries.rank) < (v.attempt, {RANK[state]})",
+        "deliveries.message_id",
         v=(
             {"id": "bigint", "attempt": "smallint", "reason": "text"},
             [(candidate.message_id, candidate.attempt, note.reason if state == State.UNDELIVERED else None) for note, candidate in ending],
         ),
         now=now,
     )
-    changed = {message_id for (message_id,) in found} if len(found) < len(ending) else None
     return [
         Moved(c.chunk_id, c.broadcast_id, c.organization_id, State.SENT, state, c.price_milli)
         for _, c in ending
