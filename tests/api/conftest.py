@@ -25,7 +25,7 @@ from clarion.broker.local import LocalBroker
 from clarion.core.rates import Admission
 from clarion.flow.settings import Settings
 from clarion.runtime import Runtime
-from clarion.store import Store, binds, chunks, deliveries, money, tables
+from clarion.store import Store, binds, chunks, deliveries, marks, money, tables
 from clarion.store.catalog import raise_version
 from clarion.store.engine import open_store
 from clarion.wiring.machine import SystemIds, SystemRandom, SystemTimer
@@ -94,11 +94,11 @@ class World:
     async def count(self, table: sa.Table) -> int:
         return await self.store.read(lambda connection: connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one())
 
-    async def mark_all(self) -> list[chunks.Marked]:
+    async def mark_all(self) -> list[marks.Marked]:
         """What a bind of the Kenyan carrier would do next."""
         return await self.store.write(_mark_all, self.clock.time)
 
-    async def end(self, marked: chunks.Marked, state: str, reason: str | None = None) -> None:
+    async def end(self, marked: marks.Marked, state: str, reason: str | None = None) -> None:
         fact = deliveries.Fact(
             marked.message_id,
             marked.chunk_id,
@@ -114,11 +114,11 @@ class World:
         await self.store.write(deliveries.record, [fact], self.clock.time)
 
 
-def _mark_all(connection: Connection, now: int) -> list[chunks.Marked]:
+def _mark_all(connection: Connection, now: int) -> list[marks.Marked]:
     chunks.open_due(connection, now)
     lease = binds.acquire(connection, KENYA, 0, 1, now)
     assert lease is not None
-    return chunks.take(connection, lease.bind_id, KENYA, lease.fence, 10_000, 10_000, {}, now).messages
+    return marks.take(connection, lease.bind_id, KENYA, lease.fence, 10_000, 10_000, {}, now).messages
 
 
 @contextlib.asynccontextmanager

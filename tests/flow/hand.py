@@ -14,12 +14,12 @@ from clarion.core.states import COUNTED
 from clarion.flow.accept import Accepted, Order, accept
 from clarion.flow.settings import Settings
 from clarion.runtime import Runtime
-from clarion.store import Store, binds, chunks, outcomes, receipts, views
+from clarion.store import Store, binds, marks, outcomes, receipts, views
 from clarion.store import tables as t
 from clarion.store.binds import Lease
 from clarion.store.catalog import Organization, load_organization
-from clarion.store.chunks import Marked, Taken
 from clarion.store.deliveries import Fact
+from clarion.store.marks import Marked, Taken
 from clarion.store.outcomes import Batch
 from clarion.store.receipts import Note, Recorded
 from clarion.wiring.machine import SystemIds, SystemRandom, SystemTimer
@@ -124,7 +124,7 @@ class Hand:
     ) -> Taken:
         lease = lease or await self.lease(slot, carrier_id)
         return await self.store.write(
-            chunks.take,
+            marks.take,
             lease.bind_id,
             carrier_id or self.carrier_id,
             lease.fence,

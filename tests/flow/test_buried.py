@@ -6,8 +6,8 @@ from tests.flow.hand import Hand, by_hand
 from clarion.core.states import State
 from clarion.store import Store, binds, chunks, housekeeping, tenants
 from clarion.store.catalog import load_catalog
-from clarion.store.chunks import Marked
 from clarion.store.deliveries import Fact
+from clarion.store.marks import Marked
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from tests.flow.hand import by_hand, fact
 
 from clarion.store import Store
-from clarion.store.chunks import CANDIDATES_MAX
+from clarion.store.marks import CANDIDATES_MAX
 
 
 async def test_more_chunks_than_a_claim_looks_at(store: Store) -> None:

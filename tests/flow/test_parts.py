@@ -12,8 +12,8 @@ from clarion.core.text import measure
 from clarion.simulator.settings import SmscSettings
 from clarion.store import Store, orphans
 from clarion.store import tables as t
-from clarion.store.chunks import Marked
 from clarion.store.deliveries import PartFact
+from clarion.store.marks import Marked
 
 TEXTS = {"gsm7": "0123456789" * 35 + "{}€" * 10, "ucs2": "Привет, как дела? " * 9}
 STATES = sa.select(t.deliveries.c.state, t.deliveries.c.charged_milli)

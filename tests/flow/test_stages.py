@@ -10,10 +10,11 @@ from tests.conftest import MakeStore
 from tests.flow.hand import DAY, HOUR, Hand, by_hand, fact
 
 from clarion.flow import plan
-from clarion.store import Store, chunks
+from clarion.store import Store, chunks, marks
 from clarion.store import tables as t
-from clarion.store.chunks import READY_CHUNKS_MAX, TURN_MESSAGES
+from clarion.store.chunks import READY_CHUNKS_MAX
 from clarion.store.deliveries import AttemptFact
+from clarion.store.marks import TURN_MESSAGES
 
 CHUNKS = sa.select(t.chunks.c.id, t.chunks.c.state).order_by(t.chunks.c.id)
 DELIVERIES = sa.select(t.deliveries.c.message_id, t.deliveries.c.state, t.deliveries.c.reason).order_by(t.deliveries.c.message_id)
@@ -243,7 +244,7 @@ class TestTake:
             while True:
                 lease = leases[k]
                 args: tuple[Any, ...] = (lease.bind_id, hand.carrier_id, lease.fence, 70, 70, {}, hand.at)
-                taken = await stores[k % 4].write(chunks.take, *args)
+                taken = await stores[k % 4].write(marks.take, *args)
                 marked += [(message.message_id, message.attempt) for message in taken.messages]
                 if not taken.messages and not taken.more:
                     return marked

@@ -13,7 +13,7 @@ from clarion.carriers.interface import InboundText, Receipt
 from clarion.flow import plan
 from clarion.flow.receive import Receiver
 from clarion.flow.sweep import Sweeper
-from clarion.store import Store, binds, chunks, housekeeping, tenants
+from clarion.store import Store, binds, housekeeping, marks, tenants
 from clarion.store import tables as t
 from clarion.store.outcomes import LateAnswer
 
@@ -250,7 +250,7 @@ class TestSweep:
             "expire": (housekeeping.expire, hand.at),
             "reroute": (housekeeping.reroute, catalog, hand.at),
             "close_unknowns": (housekeeping.close_unknowns, hand.at),
-            "take": (chunks.take, lease.bind_id, two, lease.fence, 10, 10, {}, hand.at),
+            "take": (marks.take, lease.bind_id, two, lease.fence, 10, 10, {}, hand.at),
         }
         other = await asyncpg.connect(database_url)
         try:

@@ -11,10 +11,10 @@ from clarion.store import (
     binds,
     broadcasts,
     catalog,
-    chunks,
     deliveries,
     history,
     housekeeping,
+    marks,
     orphans,
     receipts,
     rows,
@@ -62,7 +62,7 @@ async def world(store: Store) -> Store:
     )
     lease = await store.write(binds.acquire, carrier_id, 0, store.owner, NOW)
     assert lease is not None
-    taken = await store.write(chunks.take, lease.bind_id, carrier_id, lease.fence, 5, 5, {}, NOW)
+    taken = await store.write(marks.take, lease.bind_id, carrier_id, lease.fence, 5, 5, {}, NOW)
     first = taken.messages[0].message_id
 
     def fact(place: int, state: str, *, attempt: int = 1, due_at: int | None = None) -> Fact:

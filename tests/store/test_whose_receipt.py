@@ -13,7 +13,7 @@ from clarion.carriers.smpp.receipts import decode_delivery
 from clarion.flow.receive import Receiver
 from clarion.store import Store, orphans
 from clarion.store import tables as t
-from clarion.store.chunks import Marked
+from clarion.store.marks import Marked
 from clarion.store.receipts import Note
 
 TWENTY = 20

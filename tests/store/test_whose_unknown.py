@@ -6,7 +6,7 @@ from tests.flow.hand import HOUR, PRICE, SECOND, Hand, by_hand, fact, note
 
 from clarion.store import Store, binds, chunks, orphans
 from clarion.store import tables as t
-from clarion.store.chunks import Marked
+from clarion.store.marks import Marked
 from clarion.store.outcomes import LateAnswer
 
 ORPHANS = sa.select(t.orphans.c.carrier_reference, t.orphans.c.recipient)

@@ -87,10 +87,7 @@ _ROW = {
     "due_at": "bigint",
     "sent_at": "bigint",
 }
-_INSERT = (
-    f"INSERT INTO deliveries ({', '.join(_ROW)}, updated_at) SELECT {', '.join(_ROW)}, :now FROM v WHERE true"
-    " ON CONFLICT (message_id) DO NOTHING"
-)
+_INSERT = f"INSERT INTO deliveries ({', '.join(_ROW)}, updated_at) SELECT {', '.join(_ROW)}, :now FROM v WHERE true"
 _UPDATE = (
     "UPDATE deliveries SET state = v.state, rank = v.rank, attempt = v.attempt, carrier_id = v.carrier_id,"
     " carrier_reference = coalesce(v.carrier_reference, deliveries.carrier_reference), reason = v.reason,"
@@ -135,8 +132,8 @@ def record(
     taken = [fact for fact in facts if fact.state == State.SENT and fact.attempt == 1]
     others = [fact for fact in facts if fact.state != State.SENT or fact.attempt != 1]
     written = (
-        rows.changed(connection, _INSERT_SENT, "message_id", (_SENT, _sent_rows(taken)), now=now),
-        rows.changed(connection, _INSERT, "message_id", (_ROW, [_row(fact, State.WAITING, now) for fact in others]), now=now),
+        rows.inserted(connection, _INSERT_SENT, "message_id", (_SENT, _sent_rows(taken)), now=now),
+        rows.inserted(connection, _INSERT, "message_id", (_ROW, [_row(fact, State.WAITING, now) for fact in others]), now=now),
     )
     if written == (None, None):
         settle(connection, [_moved(fact, State.WAITING) for fact in facts], now)
@@ -161,7 +158,6 @@ _INSERT_SENT = (
     "INSERT INTO deliveries (message_id, chunk_id, state, rank, attempt, carrier_id, carrier_reference, charged_milli, sent_at, updated_at)"
     f" SELECT message_id, chunk_id, 'sent', {RANK[State.SENT]}, 1, carrier_id, carrier_reference, charged_milli, :now, :now"
     " FROM v WHERE true"
-    " ON CONFLICT (message_id) DO NOTHING"
 )
 """The ordinary case, narrow: half of what a whole row costs to hand over."""
 

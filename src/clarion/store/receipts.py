@@ -208,41 +208,46 @@ def same_number(recipient: int, written: str) -> bool:
 
 def apply(connection: Connection, carrier_id: int, matched: Sequence[tuple[Note, Candidate]], now: int) -> None:
     """Move the messages that receipts are about, and settle them."""
-    sent: dict[str, dict[int, tuple[Note, Candidate]]] = {State.DELIVERED: {}, State.UNDELIVERED: {}}
+    ending: dict[int, tuple[Note, Candidate]] = {}
     facts: list[Fact] = []
     split: list[tuple[Note, Candidate]] = []
     for note, candidate in matched:
         if candidate.part:
             split.append((note, candidate))
         elif candidate.state == State.SENT and note.state:
-            sent[note.state][candidate.message_id] = (note, candidate)
+            if note.state == State.DELIVERED or candidate.message_id not in ending:
+                ending[candidate.message_id] = (note, candidate)
         else:
             facts.append(_fact(carrier_id, candidate, note.state, note.reason))
-    moved: list[Moved] = []
-    for state, ending in sent.items():
-        moved += _end_sent(connection, state, list(ending.values()), now)
+    moved = _end_sent(connection, list(ending.values()), now)
     facts += _apply_parts(connection, carrier_id, split, now)
     if facts:
         moved += advance(connection, facts, now)
     settle(connection, moved, now)
 
 
-def _end_sent(connection: Connection, state: str, ending: Sequence[tuple[Note, Candidate]], now: int) -> list[Moved]:
+_RANK = f"CASE v.state WHEN 'delivered' THEN {RANK[State.DELIVERED]} ELSE {RANK[State.UNDELIVERED]} END"
+_END_SENT = (
+    f"UPDATE deliveries SET state = v.state, rank = {_RANK}, reason = v.reason, updated_at = :now FROM v"
+    f" WHERE deliveries.message_id = v.id AND (deliveries.attempt, deliveries.rank) < (v.attempt, {_RANK})"
+)
+
+
+def _end_sent(connection: Connection, ending: Sequence[tuple[Note, Candidate]], now: int) -> list[Moved]:
     """The ordinary case, narrow: what was sent is delivered or is not. The rows are locked, or SQLite's writer is alone."""
     changed = rows.changed(
         connection,
-        f"UPDATE deliveries SET state = '{state}', rank = {RANK[state]}, reason = v.reason, updated_at = :now FROM v"
-        f" WHERE deliveries.message_id = v.id AND (deliveries.attempt, deliveries.rank) < (v.attempt, {RANK[state]})",
+        _END_SENT,
         "deliveries.message_id",
-        v=(
-            {"id": "bigint", "attempt": "smallint", "reason": "text"},
-            [(candidate.message_id, candidate.attempt, note.reason if state == State.UNDELIVERED else None) for note, candidate in ending],
+        (
+            {"id": "bigint", "attempt": "smallint", "state": "text", "reason": "text"},
+            [(c.message_id, c.attempt, note.state, note.reason if note.state == State.UNDELIVERED else None) for note, c in ending],
         ),
         now=now,
     )
     return [
-        Moved(c.chunk_id, c.broadcast_id, c.organization_id, State.SENT, state, c.price_milli)
-        for _, c in ending
+        Moved(c.chunk_id, c.broadcast_id, c.organization_id, State.SENT, note.state, c.price_milli)
+        for note, c in ending
         if changed is None or c.message_id in changed
     ]
 

@@ -15,6 +15,7 @@ stands for must follow from its place (or from a CAST). A text may begin with it
 import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from itertools import chain
 from typing import Any, NamedTuple, TypeVar
@@ -117,6 +118,22 @@ def changed(connection: Connection, text: str, /, key: str, v: Values, **scalars
         if whole:
             return None
     keys = {each for (each,) in execute(connection, returning, v, **scalars)}
+    return None if len(keys) == len(data) else keys
+
+
+def inserted(connection: Connection, text: str, /, key: str, v: Values, **scalars: object) -> set[Any] | None:
+    """Run an INSERT of the rows of `v` that leaves alone those whose `key` is there: None if it inserted all, else the others' `key`s.
+
+    `text` has no ON CONFLICT. SQLite meets with an error of the whole statement what is there already, and only then asks row by row.
+    """
+    _, data = v
+    if not data:
+        return None
+    if connection.dialect.name == "sqlite" and len(data) <= BLOCK:
+        with suppress(IntegrityError):
+            _on_sqlite(connection, text, v, scalars)
+            return None
+    keys = {each for (each,) in execute(connection, f"{text} ON CONFLICT ({key}) DO NOTHING RETURNING {key}", v, **scalars)}
     return None if len(keys) == len(data) else keys
 
 

@@ -19,10 +19,10 @@ from clarion.core.states import Outcome
 from clarion.core.text import split
 from clarion.flow.dispatch.journey import Ended, Journey
 from clarion.runtime import Runtime
-from clarion.store import binds, chunks, outcomes
+from clarion.store import binds, marks, outcomes
 from clarion.store.binds import Lease
-from clarion.store.chunks import Marked
 from clarion.store.errors import Unavailable
+from clarion.store.marks import Marked
 
 POLL_S = 1.0
 """Rings may be lost: everybody looks as often as this (law 1)."""
@@ -138,7 +138,7 @@ class Dispatcher:
         self._given_back = False
         try:
             taken = await self._runtime.store.write(
-                chunks.take,
+                marks.take,
                 self._lease.bind_id,
                 self._carrier_id,
                 self._lease.fence,

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 from clarion.carriers.interface import Answer
 from clarion.core.states import Outcome, State
-from clarion.store.chunks import Marked
 from clarion.store.deliveries import AttemptFact, Fact, PartFact
+from clarion.store.marks import Marked
 from clarion.store.outcomes import Batch, LateAnswer
 
 

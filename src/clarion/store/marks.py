@@ -1,0 +1,276 @@
+"""Marking: what allows a message's bytes to be given to the wire, once (law 2 and section 2 of the design).
+
+The mark is one number: `chunks.marked_id` moves past messages, and is committed. Every function that moves it holds the bind's row and
+checks its fence, so that a worker that was taken for dead can mark nothing more.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from clarion.core.states import RANK, State
+from clarion.store import rows
+from clarion.store.deliveries import Fact, Moved, record, settle
+
+CANDIDATES_MAX = 64
+"""Ready chunks that a claim looks at, the first of each organization before the second of any."""
+
+TURN_MESSAGES = 100
+"""What an organization may mark before the others of its lane are asked again."""
+
+
+class Marked(NamedTuple):
+    """A message that may be given to the wire, once. Long texts are cut by the dispatcher."""
+
+    message_id: int
+    chunk_id: int
+    broadcast_id: int
+    organization_id: int
+    lane: int
+    attempt: int
+    recipient: int
+    sender: str | None
+    text: str
+    encoding: str
+    segments: int
+    price_milli: int
+    expires_at: int | None
+
+
+class Taken(NamedTuple):
+    """What a mark gave. `fenced`: the bind belongs to somebody else. `exhausted`: a chunk was marked to its end, others may be opened.
+
+    `more`: what is open has, or may have, more in it than was marked.
+    """
+
+    messages: list[Marked]
+    fenced: bool = False
+    exhausted: bool = False
+    more: bool = False
+
+
+class _Candidate(NamedTuple):
+    kind: str  # own ready; retry, bind: nothing but that there are due retries, and that the bind is ours
+    chunk_id: int
+    broadcast_id: int
+    organization_id: int
+    lane: int
+    marked_id: int
+    last_id: int
+    expires_at: int | None
+    started_at: int | None
+
+
+class _Unmarked(NamedTuple):
+    message_id: int
+    chunk_id: int
+    broadcast_id: int
+    organization_id: int
+    recipient: int
+    sender: str | None
+    text: str | None
+    encoding: str
+    segments: int
+    price_milli: int
+    opt_out: str | None
+
+
+_LOOK = (
+    "WITH held AS (SELECT 1 FROM binds WHERE id = :bind_id AND fence = :fence{lock}), ready AS (SELECT c.id, c.broadcast_id,"
+    " c.organization_id, c.lane, c.marked_id, c.last_id, b.expires_at, b.started_at FROM (SELECT id, broadcast_id, organization_id,"
+    " lane, marked_id, last_id, row_number() OVER (PARTITION BY lane, organization_id ORDER BY id) AS place"
+    " FROM chunks WHERE state = 'ready' AND carrier_id = :carrier_id) c JOIN broadcasts b ON b.id = c.broadcast_id"
+    " WHERE b.state = 'accepted' ORDER BY c.lane, c.place, c.id LIMIT :candidates)"
+    " SELECT 'own', c.id, c.broadcast_id, c.organization_id, c.lane, c.marked_id, c.last_id, b.expires_at, b.started_at"
+    " FROM chunks c JOIN broadcasts b ON b.id = c.broadcast_id"
+    " WHERE c.state = 'claimed' AND c.bind_id = :bind_id AND c.marked_id < c.last_id AND b.state = 'accepted'"
+    " UNION ALL SELECT 'ready', ready.* FROM ready"
+    " UNION ALL SELECT 'bind', 0, 0, 0, 0, 0, 0, NULL, NULL FROM held"
+    " UNION ALL SELECT 'retry', 0, 0, 0, 0, 0, 0, NULL, NULL WHERE EXISTS (SELECT 1 FROM deliveries"
+    " WHERE state = 'retry' AND carrier_id = :carrier_id AND due_at <= :now)"
+)
+"""All that a mark has to know, in one statement: each costs the writer turns at the interpreter, and PostgreSQL a round trip."""
+
+_MARK = (
+    "UPDATE chunks SET marked_id = v.to_id, state = 'claimed', bind_id = :bind_id, fence = :fence FROM v"
+    " WHERE chunks.id = v.id AND chunks.marked_id = v.from_id AND (chunks.state = 'ready' OR chunks.state = 'claimed' AND"
+    " chunks.bind_id = :bind_id AND chunks.fence = :fence)"
+    " RETURNING chunks.id, (SELECT b.text FROM broadcasts b WHERE b.id = chunks.broadcast_id)"
+)
+_MESSAGES = (
+    "SELECT m.id, v.id, m.broadcast_id, m.organization_id, m.recipient, m.sender, m.text, m.encoding, m.segments, m.price_milli,"
+    " s.reason FROM v CROSS JOIN messages m LEFT JOIN suppressions s"
+    " ON s.organization_id = m.organization_id AND s.recipient = m.recipient"
+    " WHERE m.id > v.from_id AND m.id <= v.to_id ORDER BY m.id"
+)
+_RANGE = {"id": "bigint", "from_id": "bigint", "to_id": "bigint"}
+
+
+def take(
+    connection: Connection, bind_id: int, carrier_id: int, fence: int, room: int, bulk_room: int, in_flight: dict[int, int], now: int
+) -> Taken:
+    """Mark the next messages for a bind: by lane, the organization with least in flight on it, age; due retries before new bulk.
+
+    `room` is how many more may be in doubt, `bulk_room` how many of lane 2; `in_flight` counts messages by organization. Messages that
+    must not go out any more (opted out, expired) are passed over and settled here.
+    """
+    look = rows.read(
+        connection,
+        _Candidate,
+        _LOOK.format(lock=rows.for_share(connection)),
+        bind_id=bind_id,
+        carrier_id=carrier_id,
+        fence=fence,
+        candidates=CANDIDATES_MAX,
+        now=now,
+    )
+    kinds = Counter(candidate.kind for candidate in look)
+    if not kinds["bind"]:
+        return Taken([], fenced=True)
+    candidates = [candidate for candidate in look if candidate.chunk_id]
+    # Retries may be many, when a carrier was removed: single sends and replies go before them, as they go before other bulk.
+    quick = sum(c.last_id - c.marked_id for c in candidates if c.lane < 2)
+    retries_room = min(bulk_room, room - quick)
+    retried = _mark_retries(connection, carrier_id, fence, retries_room, now) if kinds["retry"] else []
+    room, bulk_room = room - len(retried), bulk_room - len(retried)
+    ranges = _share(candidates, room, bulk_room, in_flight)
+    # Where a query came back full, what it left out has not been looked at.
+    full = (kinds["retry"] and len(retried) == max(retries_room, 0)) or room == 0 or kinds["ready"] == CANDIDATES_MAX
+    more = full or sum(c.last_id - c.marked_id for c in candidates) > sum(to_id - from_id for _, from_id, to_id in ranges)
+    if not ranges:
+        return Taken(retried, more=more)
+    texts = dict(rows.execute(connection, _MARK, v=(_RANGE, sorted(ranges)), bind_id=bind_id, fence=fence))
+    marked = [part for part in ranges if part[0] in texts]
+    sources = {candidate.chunk_id: candidate for candidate in candidates}
+    exhausted = any(to_id == sources[chunk_id].last_id for chunk_id, _, to_id in marked)
+    return Taken(retried + _read(connection, marked, sources, texts, now), exhausted=exhausted, more=more)
+
+
+def _share(candidates: list[_Candidate], room: int, bulk_room: int, in_flight: dict[int, int]) -> list[tuple[int, int, int]]:
+    """Deal room out by lane, then fewest in flight, then age, a turn at a time; returns (chunk id, marked id before, after)."""
+    taken: dict[int, int] = {}
+    in_flight = dict(in_flight)
+    open_ = list(candidates)
+    while open_ and room > 0:
+        lane = min(candidate.lane for candidate in open_)
+        if lane == 2 and bulk_room <= 0:
+            break
+        first = min(
+            (candidate for candidate in open_ if candidate.lane == lane),
+            key=lambda candidate: (in_flight.get(candidate.organization_id, 0), candidate.chunk_id),
+        )
+        done = taken.get(first.chunk_id, 0)
+        left = first.last_id - first.marked_id - done
+        alone = all(candidate.organization_id == first.organization_id for candidate in open_ if candidate.lane == lane)
+        turn = min(left, room, bulk_room if lane == 2 else room, room if alone else TURN_MESSAGES)
+        taken[first.chunk_id] = done + turn
+        in_flight[first.organization_id] = in_flight.get(first.organization_id, 0) + turn
+        room -= turn
+        bulk_room -= turn if lane == 2 else 0
+        if turn == left:
+            open_.remove(first)
+    by_id = {candidate.chunk_id: candidate for candidate in candidates}
+    return [(chunk_id, by_id[chunk_id].marked_id, by_id[chunk_id].marked_id + n) for chunk_id, n in taken.items()]
+
+
+def _read(
+    connection: Connection, marked: Sequence[tuple[int, int, int]], sources: Mapping[int, _Candidate], texts: Mapping[int, str], now: int
+) -> list[Marked]:
+    """The messages of the ranges that may go out, in the order of the ranges; the others are settled."""
+    _begin(connection, {sources[chunk_id].broadcast_id for chunk_id, _, _ in marked if sources[chunk_id].started_at is None}, now)
+    going: list[Marked] = []
+    passed: list[Fact] = []
+    for row in rows.read(connection, _Unmarked, _MESSAGES, v=(_RANGE, marked)):
+        message_id, chunk_id, broadcast_id, organization_id, recipient, sender, text, encoding, segments, price_milli, opt_out = row
+        source = sources[chunk_id]
+        if opt_out is not None or (source.expires_at is not None and source.expires_at <= now):
+            state, reason = (State.SUPPRESSED, f"opted_out: {opt_out}") if opt_out is not None else (State.EXPIRED, "validity_over")
+            passed.append(Fact(message_id, chunk_id, broadcast_id, organization_id, price_milli, 1, state, None, None, reason))
+            continue
+        going.append(
+            Marked(
+                message_id,
+                chunk_id,
+                broadcast_id,
+                organization_id,
+                source.lane,
+                1,
+                recipient,
+                sender,
+                texts[chunk_id] if text is None else text,
+                encoding,
+                segments,
+                price_milli,
+                source.expires_at,
+            )
+        )
+    if passed:
+        record(connection, passed, now)
+    return going
+
+
+def _begin(connection: Connection, broadcasts: set[int], now: int) -> None:
+    if broadcasts:
+        rows.execute(
+            connection,
+            "UPDATE broadcasts SET started_at = :now FROM v WHERE broadcasts.id = v.id AND started_at IS NULL",
+            v=({"id": "bigint"}, [(broadcast_id,) for broadcast_id in sorted(broadcasts)]),
+            now=now,
+        )
+
+
+_RETRIES = (
+    "SELECT d.message_id, d.chunk_id, m.broadcast_id, m.organization_id, c.lane, d.attempt, m.recipient, m.sender,"
+    " coalesce(m.text, b.text), m.encoding, m.segments, m.price_milli, b.expires_at, s.reason"
+    " FROM deliveries d JOIN messages m ON m.id = d.message_id JOIN chunks c ON c.id = d.chunk_id"
+    " JOIN broadcasts b ON b.id = m.broadcast_id LEFT JOIN suppressions s"
+    " ON s.organization_id = m.organization_id AND s.recipient = m.recipient"
+    " WHERE d.state = 'retry' AND d.carrier_id = :carrier_id AND d.due_at <= :now AND b.state = 'accepted' ORDER BY d.due_at LIMIT :room"
+)
+_MARK_RETRY = (
+    f"UPDATE deliveries SET state = 'marked', rank = {RANK[State.MARKED]}, fence = :fence, updated_at = :now FROM v"
+    f" WHERE deliveries.message_id = v.id AND deliveries.attempt = v.attempt AND deliveries.rank = {RANK[State.RETRY]}"
+    " RETURNING deliveries.message_id"
+)
+
+
+def _mark_retries(connection: Connection, carrier_id: int, fence: int, room: int, now: int) -> list[Marked]:
+    """Retries are marked row by row: they are rare."""
+    if room <= 0:
+        return []
+    # Locked, so that what a sweep or another bind is moving at this moment is neither passed over nor waited for.
+    lock = rows.for_update(connection, "d", skip_locked=True)
+    found = rows.all(connection, _RETRIES + lock, carrier_id=carrier_id, now=now, room=room)
+    if not found:
+        return []
+    due = {row[0]: (Marked(*row[:-1]), row[-1]) for row in found}
+    passed = [
+        Fact(
+            message.message_id,
+            message.chunk_id,
+            message.broadcast_id,
+            message.organization_id,
+            message.price_milli,
+            message.attempt,
+            State.EXPIRED if opt_out is None else State.SUPPRESSED,
+            None,
+            None,
+            "validity_over" if opt_out is None else f"opted_out: {opt_out}",
+        )
+        for message, opt_out in due.values()
+        if opt_out is not None or (message.expires_at is not None and message.expires_at <= now)
+    ]
+    over = {fact.message_id for fact in passed}
+    data = [(message_id, message.attempt) for message_id, (message, _) in due.items() if message_id not in over]
+    marked = rows.execute(connection, _MARK_RETRY, v=({"id": "bigint", "attempt": "smallint"}, data), fence=fence, now=now) if data else []
+    going = [due[message_id][0] for (message_id,) in marked]
+    settle(
+        connection,
+        [Moved(m.chunk_id, m.broadcast_id, m.organization_id, State.RETRY, State.MARKED, m.price_milli) for m in going],
+        now,
+    )
+    if passed:
+        record(connection, passed, now)
+    return going
