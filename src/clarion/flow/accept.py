@@ -22,7 +22,13 @@ from clarion.store.broadcasts import Built, ChunkDraft, Draft, Reserved, Terms
 from clarion.store.catalog import Catalog, Organization
 
 SLICE = 500
-"""Recipients between two turns of the event loop: about 2 ms of work."""
+"""Messages that are stored by one write, and the most that an order has which is stored whole."""
+
+STEP = 50
+"""Recipients between two looks at the clock."""
+
+TURN_S = 0.002
+"""How long a long order keeps the event loop: whoever sends a single text meets several such turns on the way."""
 
 SEGMENTS_MAX = 10
 """A longer text is refused for its recipient: it is nearly always a mistake, and a costly one."""
@@ -124,6 +130,19 @@ class _Outgoing(NamedTuple):
     texts: list[_Rendered]
 
 
+class _Turn:
+    """Gives others the event loop when this order has had it for long enough, whatever its numbers cost."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._timer = runtime.timer
+        self._until = self._timer.monotonic() + TURN_S
+
+    async def pass_on(self) -> None:
+        if self._timer.monotonic() >= self._until:
+            await self._timer.sleep(0)
+            self._until = self._timer.monotonic() + TURN_S
+
+
 async def accept(runtime: Runtime, catalog: Catalog, order: Order) -> Accepted:
     """Accept an order durably.
 
@@ -187,8 +206,9 @@ async def _unique(runtime: Runtime, order: Order) -> _Unique:
     """In whatever spelling; what is no number is a duplicate if its text is equal."""
     unique = _Unique([], [], [])
     seen: set[int | str] = set()
-    for start in range(0, len(order.recipients), SLICE):
-        texts = order.recipients[start : start + SLICE]
+    turn = _Turn(runtime)
+    for start in range(0, len(order.recipients), STEP):
+        texts = order.recipients[start : start + STEP]
         for position, (text, number) in enumerate(zip(texts, parse_many(texts, order.organization.region), strict=True), start):
             known = number or text
             if known not in seen:
@@ -196,8 +216,7 @@ async def _unique(runtime: Runtime, order: Order) -> _Unique:
                 unique.recipients.append(text)
                 unique.numbers.append(number or 0)
                 unique.positions.append(position)
-        if len(order.recipients) > SLICE:
-            await runtime.timer.sleep(0)
+        await turn.pass_on()
     return unique
 
 
@@ -207,9 +226,10 @@ async def _prepare(
     """Text, route and price of every recipient that may be sent to; the others get their rejection."""
     render, quote_of, organization = _renderer(order), catalog.quote, order.organization
     outgoing = _Outgoing([], [], [], [])
+    turn = _Turn(runtime)
     for index, number in enumerate(unique.numbers):
-        if index % SLICE == SLICE - 1:
-            await runtime.timer.sleep(0)
+        if index % STEP == STEP - 1:
+            await turn.pass_on()
         if not number:
             continue
         if number in unwanted:

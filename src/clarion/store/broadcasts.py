@@ -5,10 +5,9 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from clarion.store import money, rows, tables
+from clarion.store import money, rows
 from clarion.store.errors import Unavailable
 from clarion.store.interface import interactive
 
@@ -104,6 +103,14 @@ class Built(NamedTuple):
     rejects: Sequence[tuple[int, str, str]]
 
 
+_INSERT = (
+    "INSERT INTO broadcasts (public_id, organization_id, campaign_id, face, lane, state, sender, text, first_id, last_id, not_before,"
+    " expires_at, created_at, touched_at, name, refunds_failed) VALUES (:public_id, :organization_id, CAST(:campaign_id AS bigint), :face,"
+    " :lane, 'accepting', CAST(:sender AS text), :text, :first_id, :last_id, CAST(:not_before AS bigint), CAST(:expires_at AS bigint),"
+    " :now, :now, CAST(:name AS text), :refunds_failed) RETURNING id"
+)
+
+
 @interactive
 def accept_whole(
     connection: Connection,
@@ -144,28 +151,7 @@ def reserve(connection: Connection, draft: Draft, totals: Sequence[int], terms: 
             amount = totals[paid - 1] if paid else 0
     last = rows.all(connection, "UPDATE sequences SET value = value + :n WHERE name = 'message' RETURNING value", n=paid)[0][0]
     first_id = int(last) - paid + 1
-    broadcast_id = connection.execute(
-        sa.insert(tables.broadcasts)
-        .values(
-            public_id=draft.public_id,
-            organization_id=draft.organization_id,
-            campaign_id=draft.campaign_id,
-            face=draft.face,
-            lane=draft.lane,
-            state="accepting",
-            sender=draft.sender,
-            text=draft.text,
-            first_id=first_id,
-            last_id=int(last),
-            not_before=draft.not_before,
-            expires_at=draft.expires_at,
-            created_at=draft.now,
-            touched_at=draft.now,
-            name=draft.name,
-            refunds_failed=draft.refunds_failed,
-        )
-        .returning(tables.broadcasts.c.id)
-    ).scalar_one()
+    (broadcast_id,) = rows.one(connection, _INSERT, first_id=first_id, last_id=int(last), **draft._asdict())
     if limit_milli is not None:
         money.hold(connection, draft.organization_id, broadcast_id, amount, draft.now)
     return Reserved(broadcast_id, first_id, paid, available - amount)

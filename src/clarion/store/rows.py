@@ -98,7 +98,7 @@ def change(connection: Connection, text: str, /, v: Values | None = None, **scal
 
 
 def changed(connection: Connection, text: str, /, key: str, v: Values, **scalars: object) -> set[Any] | None:
-    """Run an INSERT or UPDATE that a guard may keep from some rows of `v`: None if it changed one row for each, else their `key`s.
+    """Run an UPDATE that a guard may keep from some rows of `v`: None if it changed one for each, else the `key`s that it changed.
 
     SQLite says which rows only where not all were changed: it undoes the statement and runs it again.
     """
@@ -122,7 +122,7 @@ def changed(connection: Connection, text: str, /, key: str, v: Values, **scalars
 
 
 def inserted(connection: Connection, text: str, /, key: str, v: Values, **scalars: object) -> set[Any] | None:
-    """Run an INSERT of the rows of `v` that leaves alone those whose `key` is there: None if it inserted all, else the others' `key`s.
+    """Run an INSERT that leaves alone rows of `v` whose `key` is there already: None if it inserted all, else the `key`s that it inserted.
 
     `text` has no ON CONFLICT. SQLite meets with an error of the whole statement what is there already, and only then asks row by row.
     """
