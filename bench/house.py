@@ -25,7 +25,7 @@ PRICE = "1.00"
 PRICE_MILLI = 100_000
 PURSE_MILLI = 10**13
 
-MEMORY = Path("/dev/shm")  # noqa: S108  (a file of its own below it, made and taken away again)
+MEMORY = Path("/dev/shm")
 """Where the SMSC's log lies, if this is there: on the disk of the database its writes would hold up the commits that are measured."""
 
 PATIENCE_S = 120.0

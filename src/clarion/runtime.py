@@ -1,6 +1,8 @@
 """What a stage is given: the clock, the timer, ids, randomness, the store, the broker (law 6 of the design)."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import structlog
@@ -24,6 +26,22 @@ class Deadline:
     at: float | None = None
 
 
+@dataclass(slots=True)
+class ShortOrders:
+    """Short orders whose write is under way; long ones give way to them."""
+
+    count: int = 0
+
+    @contextmanager
+    def one_more(self) -> Iterator[None]:
+        """While the block runs."""
+        self.count += 1
+        try:
+            yield
+        finally:
+            self.count -= 1
+
+
 @dataclass(frozen=True, slots=True)
 class Runtime:
     """Made once in `wiring`, and by tests with parts of their own."""
@@ -35,6 +53,7 @@ class Runtime:
     store: Store
     broker: Broker
     deadline: Deadline = field(default_factory=Deadline)
+    short_orders: ShortOrders = field(default_factory=ShortOrders)
 
     def stop_within(self, seconds: float) -> None:
         """The process is ending: what waits for the database gives up in time."""

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import pytest
@@ -81,8 +81,7 @@ async def test_v_stands_before_the_statements_own_with(store: Store) -> None:
         text = "WITH doubled AS (SELECT id * 2 AS id FROM v) SELECT d.id, (SELECT count(*) FROM v) FROM doubled d WHERE d.id > :least"
         return rows.execute(connection, text, v=({"id": "bigint"}, [(1,), (2,), (3,)]), least=0)
 
-    # Three rows make three pieces of one on SQLite, and each sees itself alone.
-    assert [row[0] for row in await store.read(select)] == [2, 4, 6]
+    assert [tuple(row) for row in await store.read(select)] == [(2, 3), (4, 3), (6, 3)]
 
 
 async def test_a_guarded_insert_returns_what_it_inserted(store: Store) -> None:
@@ -103,6 +102,97 @@ async def test_a_guarded_insert_returns_what_it_inserted(store: Store) -> None:
 
     assert sorted(await store.write(insert, 1, 600)) == list(range(1, 601))
     assert sorted(await store.write(insert, 501, 200)) == list(range(601, 701))
+
+
+class Person(NamedTuple):
+    id: int
+    name: str | None
+    maybe: int | None
+
+
+@pytest.mark.parametrize("count", [0, 1, 5, 600])
+async def test_many_rows_are_read_as_they_are(store: Store, count: int) -> None:
+    names = ['"quoted" \\ \n \t', "z\u0301😀", "", None, "null", "[1]"]
+    data = [((1 << 62) + number, names[number % len(names)], None if number % 3 else -number) for number in range(count)]
+
+    def read(connection: Connection) -> list[Person]:
+        return rows.read(
+            connection,
+            Person,
+            "SELECT id, name, CAST(maybe AS bigint) FROM v WHERE id > :least ORDER BY id DESC",
+            v=({"id": "bigint", "name": "text", "maybe": "bigint"}, data[:500]),
+            least=0,
+        )
+
+    found = await store.read(read)
+    assert found == [Person._make(row) for row in reversed(data[:500])]
+    assert all(isinstance(row, Person) for row in found)
+
+
+async def test_reading_works_without_v_and_with_the_statements_own_with(store: Store) -> None:
+    def read(connection: Connection) -> tuple[list[Person], list[Person]]:
+        alone = rows.read(connection, Person, "SELECT 1, CAST(:name AS text), CAST(NULL AS bigint)", name="one")
+        text = "WITH doubled AS (SELECT id * 2 AS id FROM v) SELECT d.id, CAST(NULL AS text), CAST(NULL AS bigint) FROM doubled d"
+        return alone, rows.read(connection, Person, text, v=({"id": "bigint"}, [(1,), (2,)]))
+
+    alone, doubled = await store.read(read)
+    assert alone == [Person(1, "one", None)]
+    assert doubled == [Person(2, None, None), Person(4, None, None)]
+
+
+async def test_an_insert_says_what_was_there_already(store: Store) -> None:
+    columns = {"message_id": "bigint", "rank": "smallint"}
+    text = (
+        "INSERT INTO deliveries (message_id, chunk_id, state, rank, attempt, updated_at)"
+        " SELECT message_id, 1, 'sent', rank, 1, :now FROM v WHERE true"
+    )
+
+    def insert(connection: Connection, first: int, count: int, rank: int) -> set[int] | None:
+        data = [(number, rank) for number in range(first, first + count)]
+        return rows.inserted(connection, text, "message_id", (columns, data), now=5)
+
+    assert await store.write(insert, 1, 0, 1) is None
+    assert await store.write(insert, 1, 40, 1) is None
+    assert await store.write(insert, 31, 20, 2) == set(range(41, 51))
+    assert await store.write(insert, 31, 20, 3) == set()
+    assert await store.write(insert, 51, 1200, 1) is None
+
+    def ranks(connection: Connection) -> list[Any]:
+        return rows.all(connection, "SELECT rank, count(*) FROM deliveries GROUP BY rank ORDER BY rank")
+
+    assert [tuple(row) for row in await store.read(ranks)] == [(1, 1240), (2, 10)]
+
+
+async def test_what_an_insert_may_not_be_is_still_an_error(store: Store) -> None:
+    def insert(connection: Connection) -> None:
+        text = (
+            "INSERT INTO deliveries (message_id, chunk_id, state, rank, attempt, updated_at)"
+            " SELECT message_id, 1, CAST(NULL AS text), 1, 1, 1 FROM v WHERE true"
+        )
+        rows.inserted(connection, text, "message_id", ({"message_id": "bigint"}, [(1,)]))
+
+    with pytest.raises(IntegrityError):
+        await store.write(insert)
+
+
+async def test_a_guarded_update_says_what_it_changed_where_that_is_not_all(store: Store) -> None:
+    text = "UPDATE messages SET segments = v.segments FROM v WHERE messages.id = v.id AND messages.segments < v.segments"
+
+    def update(connection: Connection, ids: list[int], segments: int) -> set[int] | None:
+        return rows.changed(connection, text, "messages.id", ({"id": "bigint", "segments": "smallint"}, [(each, segments) for each in ids]))
+
+    await store.write(rows.copy, "messages", MESSAGE, messages(1, 700))
+    assert await store.write(update, [], 2) is None
+    assert await store.write(update, list(range(1, 601)), 2) is None
+    assert await store.write(update, list(range(591, 701)), 2) == set(range(601, 701))
+    assert await store.write(update, [1, 2, 9999], 2) == set()
+    # Twice the same row is one change.
+    assert await store.write(update, [1, 1, 2], 3) == {1, 2}
+
+    def counts(connection: Connection) -> list[Any]:
+        return rows.all(connection, "SELECT segments, count(*) FROM messages GROUP BY segments ORDER BY segments")
+
+    assert [tuple(row) for row in await store.read(counts)] == [(2, 698), (3, 2)]
 
 
 async def test_changes_are_counted_with_and_without_v(store: Store) -> None:

@@ -30,6 +30,10 @@ STEP = 50
 TURN_S = 0.002
 """How long a long order keeps the event loop: whoever sends a single text meets several such turns on the way."""
 
+COURTESY_S = (0.001, 0.02)
+"""How often a long order looks whether a short one's write has ended, and how long it waits at most: while it works, SQLite's writer
+gets the interpreter back only after a while at each step of a statement."""
+
 SEGMENTS_MAX = 10
 """A longer text is refused for its recipient: it is nearly always a mistake, and a costly one."""
 
@@ -131,16 +135,22 @@ class _Outgoing(NamedTuple):
 
 
 class _Turn:
-    """Gives others the event loop when this order has had it for long enough, whatever its numbers cost."""
+    """Gives others the event loop when this order has had it for long enough, whatever its numbers cost, and lets short orders pass."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._timer = runtime.timer
+        self._short_orders = runtime.short_orders
         self._until = self._timer.monotonic() + TURN_S
 
     async def pass_on(self) -> None:
-        if self._timer.monotonic() >= self._until:
-            await self._timer.sleep(0)
-            self._until = self._timer.monotonic() + TURN_S
+        now = self._timer.monotonic()
+        if now < self._until:
+            return
+        await self._timer.sleep(0)
+        look_s, longest_s = COURTESY_S
+        while self._short_orders.count and self._timer.monotonic() < now + longest_s:
+            await self._timer.sleep(look_s)
+        self._until = self._timer.monotonic() + TURN_S
 
 
 async def accept(runtime: Runtime, catalog: Catalog, order: Order) -> Accepted:
@@ -150,11 +160,12 @@ async def accept(runtime: Runtime, catalog: Catalog, order: Order) -> Accepted:
     `Unavailable`.
     """
     now = runtime.clock.now()
-    unique = await _unique(runtime, order)
+    turn = _Turn(runtime)
+    unique = await _unique(order, turn)
     # A small order asks for opt-outs in the transaction that stores it, and comes back here in the rare case that there are some.
     unwanted = await _opted_out(runtime, order, unique) if len(unique.recipients) > SLICE else set()
     while True:
-        accepted = await _accept(runtime, catalog, order, unique, unwanted, now)
+        accepted = await _accept(runtime, turn, catalog, order, unique, unwanted, now)
         if isinstance(accepted, Accepted):
             return accepted
         unwanted |= accepted
@@ -164,10 +175,12 @@ async def _opted_out(runtime: Runtime, order: Order, unique: _Unique) -> set[int
     return await runtime.store.read(broadcasts.opted_out, order.organization.id, [number for number in unique.numbers if number])
 
 
-async def _accept(runtime: Runtime, catalog: Catalog, order: Order, unique: _Unique, unwanted: set[int], now: int) -> Accepted | set[int]:
+async def _accept(
+    runtime: Runtime, turn: _Turn, catalog: Catalog, order: Order, unique: _Unique, unwanted: set[int], now: int
+) -> Accepted | set[int]:
     """Accept for all but the unwanted; or, of a small order, the opted-out recipients that are still in it."""
     rejections = {index: Rejection("invalid_number") for index, number in enumerate(unique.numbers) if not number}
-    outgoing = await _prepare(runtime, catalog, order, unique, unwanted, rejections)
+    outgoing = await _prepare(turn, catalog, order, unique, unwanted, rejections)
     if order.needs_recipient and not outgoing.indexes:
         raise NobodyLeft(unique.recipients, rejections)
     draft = Draft(
@@ -184,7 +197,7 @@ async def _accept(runtime: Runtime, catalog: Catalog, order: Order, unique: _Uni
         name=order.name,
         refunds_failed=order.refunds_failed or order.organization.refunds_failed,
     )
-    offsets = await _store(runtime, _Body(order, draft, unique.numbers, outgoing), unique.recipients, rejections)
+    offsets = await _store(runtime, turn, _Body(order, draft, unique.numbers, outgoing), unique.recipients, rejections)
     if isinstance(offsets, set):
         return offsets
     carriers = set(outgoing.carriers)
@@ -202,11 +215,10 @@ async def _accept(runtime: Runtime, catalog: Catalog, order: Order, unique: _Uni
     )
 
 
-async def _unique(runtime: Runtime, order: Order) -> _Unique:
+async def _unique(order: Order, turn: _Turn) -> _Unique:
     """In whatever spelling; what is no number is a duplicate if its text is equal."""
     unique = _Unique([], [], [])
     seen: set[int | str] = set()
-    turn = _Turn(runtime)
     for start in range(0, len(order.recipients), STEP):
         texts = order.recipients[start : start + STEP]
         for position, (text, number) in enumerate(zip(texts, parse_many(texts, order.organization.region), strict=True), start):
@@ -221,12 +233,11 @@ async def _unique(runtime: Runtime, order: Order) -> _Unique:
 
 
 async def _prepare(
-    runtime: Runtime, catalog: Catalog, order: Order, unique: _Unique, unwanted: set[int], rejections: dict[int, Rejection]
+    turn: _Turn, catalog: Catalog, order: Order, unique: _Unique, unwanted: set[int], rejections: dict[int, Rejection]
 ) -> _Outgoing:
     """Text, route and price of every recipient that may be sent to; the others get their rejection."""
     render, quote_of, organization = _renderer(order), catalog.quote, order.organization
     outgoing = _Outgoing([], [], [], [])
-    turn = _Turn(runtime)
     for index, number in enumerate(unique.numbers):
         if index % STEP == STEP - 1:
             await turn.pass_on()
@@ -304,7 +315,9 @@ class _Body:
         return refused | {stop: Rejection("insufficient_balance", self.outgoing.prices[reserved.paid], reserved.available_milli)}
 
 
-async def _store(runtime: Runtime, body: _Body, recipients: Sequence[str], rejections: dict[int, Rejection]) -> list[int] | set[int]:
+async def _store(
+    runtime: Runtime, turn: _Turn, body: _Body, recipients: Sequence[str], rejections: dict[int, Rejection]
+) -> list[int] | set[int]:
     """The three transactions; adds to the rejections what could not be paid, and returns the offsets, parallel to the recipients.
 
     Of a small order with opted-out recipients nothing is stored, and these are returned.
@@ -323,7 +336,8 @@ async def _store(runtime: Runtime, body: _Body, recipients: Sequence[str], rejec
 
     if len(recipients) <= SLICE:
         wanted = [body.numbers[index] for index in body.outgoing.indexes]
-        result = await runtime.store.write(broadcasts.accept_whole, body.draft, wanted, totals, terms, build)
+        with runtime.short_orders.one_more():
+            result = await runtime.store.write(broadcasts.accept_whole, body.draft, wanted, totals, terms, build)
         if isinstance(result, set):
             return result
         reserved = result
@@ -331,7 +345,7 @@ async def _store(runtime: Runtime, body: _Body, recipients: Sequence[str], rejec
     else:
         reserved = await runtime.store.write(broadcasts.reserve, body.draft, totals, terms)
         places, ranges = lay_out(carriers[: reserved.paid])
-        await _add_slices(runtime, body, reserved, places)
+        await _add_slices(runtime, turn, body, reserved, places)
         refused = _rejects(recipients, body.refusals(reserved, len(recipients)), rejections)
         await runtime.store.write(broadcasts.publish, reserved.broadcast_id, body.draft, _chunks(reserved, ranges), refused)
     rejections.update(body.refusals(reserved, len(recipients)))
@@ -341,14 +355,14 @@ async def _store(runtime: Runtime, body: _Body, recipients: Sequence[str], rejec
     return offsets
 
 
-async def _add_slices(runtime: Runtime, body: _Body, reserved: Reserved, places: Sequence[int]) -> None:
+async def _add_slices(runtime: Runtime, turn: _Turn, body: _Body, reserved: Reserved, places: Sequence[int]) -> None:
     """Hand the slices over without waiting for each other's commit: the store groups them."""
     writes = []
     for start in range(0, len(places), SLICE):
         records = body.records(reserved, places[start : start + SLICE], start)
         write = runtime.store.write(broadcasts.add_messages, records, reserved.broadcast_id, runtime.clock.now())
         writes.append(asyncio.ensure_future(write))
-        await runtime.timer.sleep(0)
+        await turn.pass_on()
     await asyncio.gather(*writes)
 
 
