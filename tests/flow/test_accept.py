@@ -1,6 +1,7 @@
 """Accept: what becomes of every recipient of an order, and of an accept that was cut off."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -129,7 +130,7 @@ class Frozen(Exception):
 async def cut_off(hand: Hand, monkeypatch: pytest.MonkeyPatch, count: int = 1_200) -> None:
     """An accept that reserves, stores its first slices, and never publishes."""
 
-    async def first_slice(runtime: Any, body: Any, reserved: Any, places: Any) -> None:
+    async def first_slice(runtime: Any, _turn: Any, body: Any, reserved: Any, places: Any) -> None:
         await runtime.store.write(
             broadcasts.add_messages, body.records(reserved, places[:SLICE], 0), reserved.broadcast_id, runtime.clock.now()
         )
@@ -199,3 +200,50 @@ async def test_accepts_at_once_have_ranges_of_their_own(hand: Hand) -> None:
         sa.text("SELECT count(*) FROM messages m JOIN broadcasts b ON b.id = m.broadcast_id AND m.id BETWEEN b.first_id AND b.last_id")
     ) == [(2_800,)]
     await hand.check()
+
+
+class StepTimer:
+    """Each look at the clock takes a while; what is slept is written down."""
+
+    def __init__(self, look_s: float) -> None:
+        self._look_s = look_s
+        self._now = 0.0
+        self.slept: list[float] = []
+
+    def monotonic(self) -> float:
+        self._now += self._look_s
+        return self._now
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self._now += seconds
+        await asyncio.sleep(0)
+
+
+async def accept_with(hand: Hand, timer: StepTimer, recipients: int) -> None:
+    hand.runtime = replace(hand.runtime, timer=timer)
+    accepted = await hand.accept(recipients)
+    assert len(accepted.offsets) == recipients
+
+
+async def test_a_long_order_keeps_the_loop_no_longer_than_a_turn_whatever_its_numbers_cost(hand: Hand) -> None:
+    quick, slow = StepTimer(0.0), StepTimer(stage.TURN_S)
+    await accept_with(hand, quick, 1_000)
+    assert quick.slept == []
+    await accept_with(hand, slow, 1_000)
+    # Read, prepared, stored: at each look where nothing else waits.
+    assert slow.slept.count(0) >= 2 * 1_000 / stage.STEP
+    assert set(slow.slept) == {0}
+
+
+async def test_a_long_order_gives_way_to_a_short_one_but_not_for_ever(hand: Hand) -> None:
+    look_s, longest_s = stage.COURTESY_S
+    timer = StepTimer(stage.TURN_S)
+    with hand.runtime.short_orders.one_more():
+        await accept_with(hand, timer, 501)
+    turns = timer.slept.count(0)
+    assert timer.slept.count(look_s) >= turns
+    assert timer.slept.count(look_s) * look_s <= turns * longest_s
+    assert hand.runtime.short_orders.count == 0
+    await hand.accept(1)
+    assert hand.runtime.short_orders.count == 0
