@@ -348,6 +348,7 @@ async def _store(
         await _add_slices(runtime, turn, body, reserved, places)
         refused = _rejects(recipients, body.refusals(reserved, len(recipients)), rejections)
         await runtime.store.write(broadcasts.publish, reserved.broadcast_id, body.draft, _chunks(reserved, ranges), refused)
+    await turn.pass_on()
     rejections.update(body.refusals(reserved, len(recipients)))
     offsets = [0] * len(recipients)
     for offset, place in enumerate(places, 1):

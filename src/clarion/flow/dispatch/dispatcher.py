@@ -102,7 +102,10 @@ class Dispatcher:
         try:
             while not self.fenced.is_set():
                 self._wake.clear()
-                if not await self._step():
+                if await self._step():
+                    # What was marked goes out in a step of its own: whoever sends a single text waits for each.
+                    await self._runtime.timer.sleep(0)
+                else:
                     await self._rest()
         finally:
             listening.cancel()
