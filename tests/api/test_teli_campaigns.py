@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from tests.api.conftest import KEY, NOW, ORGANIZATION, OTHER_KEY, Unlimited, World, serving
 from tests.api.test_teli_sending import BULK, CAMPAIGN, CAMPAIGNS, KES, SEED, make_campaign, refused
 
-from clarion.store import Store, tables
+from clarion.store import Store, control, tables
 
 CONTACTS = "/v1/contacts"
 ORGANIZATIONS = "/v1/organizations"
@@ -68,6 +69,50 @@ async def test_a_campaign_is_made_and_read(world: World) -> None:
             },
             "powered_by": "Teli",
         }
+
+
+async def test_a_campaigns_status_follows_its_sends(world: World) -> None:
+    """Vendor-apis 1.3, "SMS campaign status": ACTIVE, PAUSED, COMPLETED, ENDED; chosen by the life cycle of voice campaigns (1.4)."""
+    await make_campaign(world, contacts=[{"phone_number": phone} for phone in ("0712345678", "0723456789", "0734567890")])
+    await world.top_up(100 * KES)
+    await world.opt_out(254734567890)
+    write = world.store.write
+
+    async def status() -> str:
+        shown = (await world.get(f"{CAMPAIGNS}/camp_abc123")).json()["campaign"]["status"]
+        listed = (await world.get(f"{ORGANIZATIONS}/{ORGANIZATION}/campaigns?user_id=u1")).json()["campaigns"]
+        assert [each["status"] for each in listed] == [shown]
+        return str(shown)
+
+    async def bulk(*phones: str) -> int:
+        assert (await world.post(BULK, SEED | {"phone_numbers": phones})).status_code == 200
+        return await world.store.read(lambda connection: int(connection.execute(newest).scalar_one()))
+
+    newest = sa.select(sa.func.max(tables.broadcasts.c.id))
+    assert await status() == "ACTIVE", "nothing was sent yet"
+    await bulk("0734567890")
+    assert await status() == "ACTIVE", "nor was this: it had opted out"
+    first = await bulk("0712345678", "0723456789")
+    assert await status() == "ACTIVE"
+    await write(control.pause, first)
+    assert await status() == "PAUSED"
+    second = await bulk("0712345678")
+    assert await status() == "ACTIVE", "another send goes out meanwhile"
+    await write(control.cancel, second)
+    assert await status() == "PAUSED", "the first one still waits for a person"
+    await write(control.resume, first, NOW)
+    assert await status() == "ACTIVE"
+    await write(control.cancel_slice, NOW)
+    for message in await world.mark_all():
+        await world.end(message, "delivered")
+    assert await status() == "ENDED", "the newest was called off"
+    third = await bulk("0723456789")
+    assert await status() == "ACTIVE"
+    (message,) = await world.mark_all()
+    assert message.broadcast_id == third
+    await world.end(message, "refused", "ESME_RINVDSTADR (0x0000000b)")
+    assert await status() == "COMPLETED", "nothing is left to be sent, whatever became of it"
+    assert (await world.get(f"{CAMPAIGNS}/camp_abc123")).json()["campaign"]["total_messages"] == 4
 
 
 async def test_custom_fields_stay_with_a_contact(sqlite_world: World) -> None:
