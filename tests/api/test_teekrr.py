@@ -215,6 +215,34 @@ async def test_a_registered_keyword_is_the_sender(world: World) -> None:
     assert (await broadcast(world)).sender == "PROMO"
 
 
+WITHIN: list[tuple[str, dict[str, Any], int]] = [
+    ("seed 003: campaignName >=1 character", {"campaignName": "x"}, 2),
+    ("seed 003: templateContent >=1 character", {"templateContent": "x"}, 2),
+    ("seed 003: keyword 1-10 characters", {"keyword": "K"}, 2),
+    ("seed 003: keyword 1-10 characters", {"keyword": "ABCDEFGHIJ"}, 2),
+    ("seed 003: templateName 1-512 characters", {"templateContent": None, "templateName": "t"}, 2),
+    ("seed 003: templateName 1-512 characters", {"templateContent": None, "templateName": "t" * 512}, 2),
+    ("seed 003: maximum 10,000", {"recipients": [str(254_710_000_000 + number) for number in range(10_000)]}, 10_000),
+    (
+        "seed 003: maximum 10,000, both modes",
+        {"recipients": None, "recipientVariables": [{"to": str(254_710_000_000 + number)} for number in range(10_000)]},
+        10_000,
+    ),
+]
+
+
+@pytest.mark.parametrize(("source", "changes", "queued"), WITHIN, ids=[f"{k}-{row[0]}" for k, row in enumerate(WITHIN)])
+async def test_the_documented_bounds_are_taken(sqlite_world: World, source: str, changes: dict[str, Any], queued: int) -> None:
+    await sqlite_world.top_up(20_000 * 100_000)
+    write = sqlite_world.store.write
+    for keyword in ("K", "ABCDEFGHIJ"):
+        await write(keywords.add, 1, keyword, NOW)
+    for name in ("t", "t" * 512):
+        await write(templates.add, 1, name, "Hello", NOW)
+        await write(templates.decide, 1, name, None, templates.APPROVED)
+    assert (await accepted(sqlite_world, {**QUICK, **changes}))["queued"] == queued, source
+
+
 SCHEDULES: list[tuple[str, str, str]] = [
     ("seed 003: ISO 8601", "2025-11-24T10:00:00+03:00", "2025-11-24T07:00:00.000Z"),
     ("seed 003: ISO 8601", "2025-11-24T10:00:00Z", "2025-11-24T10:00:00.000Z"),
