@@ -100,6 +100,7 @@ RENDERED: list[tuple[str, str, list[dict[str, Any]], list[str]]] = [
     ("choices: the first address key", "Hi {email}", [{"email": "a@b.c", "to": "254712345678"}], ["Hi a@b.c"]),
     ("choices: a number that is one", "Hi {n}", [{"recipient": 254712345678, "n": 1}], ["Hi 1"]),
     ("choices: numbers and booleans", "{a} {b} {c}", [{"to": "254712345678", "a": 1, "b": 2.5, "c": True}], ["1 2.5 true"]),
+    ("chosen: an empty text is a value, null is none", "Hi {name}!", [{"to": "254712345678", "name": ""}], ["Hi !"]),
     ("choices: a place that comes twice", "{a}{a}", [{"to": "254712345678", "a": "x"}], ["xx"]),
     ("choices: values are not read again", "{a}", [{"to": "254712345678", "a": "{b}", "b": "no"}], ["{b}"]),
     ("choices: a lone brace is text", "{ {a} }", [{"to": "254712345678", "a": "x"}], ["{ x }"]),
