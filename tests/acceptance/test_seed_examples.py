@@ -1,25 +1,13 @@
-"""The vendor's own examples, unchanged but for host and key, against a real server over an SMSC that is not ours (npm's `smpp`).
+"""TalkNTalk's own examples, unchanged but for host and key, against a real server over an SMSC that is not ours."""
 
-`seed_examples/` holds them as TalkNTalk's document has them.
-"""
-
-import asyncio
 import json
-import re
-import shutil
-import subprocess
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.acceptance.accounts import assert_exact
-from tests.acceptance.harness import PATIENCE_S, Server, environment, server, until
-from tests.foreign_smsc import ForeignSmsc, foreign_smsc, node
-
-EXAMPLES = Path(__file__).parent / "seed_examples"
+from tests.acceptance.harness import Server, until
+from tests.acceptance.vendor_examples import foreign, program, run
 
 RECIPIENTS = ["254712345678", "254723456789", "254734567890"]
 """Those of the examples."""
@@ -40,42 +28,6 @@ FIRST_ID = 100
 """From here on the decimal form of many an id is the hexadecimal one of another: 390 of 1,000."""
 
 
-def program(language: str) -> str:
-    """What runs this language. Skips the test where it is not installed."""
-    found = sys.executable if language == "python" else node() if language == "node" else shutil.which(language)
-    if found is None:
-        pytest.skip(f"{language} is not installed here")
-    return found
-
-
-def run(language: str, here: Server) -> str:
-    """Run an example as its reader would, with the two things in it that are the reader's own; what it printed."""
-    text = (EXAMPLES / f"{language}.txt").read_text()
-    text, hosts = re.subn(r"https://api\.talkntalk\.africa", here.url, text)
-    text, keys = re.subn(r"tk_live_x+", here.key, text)
-    assert (hosts, keys) == (1, 1)
-    command = {
-        "curl": ["sh", "-c", text],
-        "node": [program("node"), "--input-type=module", "--eval", text],
-        "python": [program("python"), "-c", text],
-        "php": ["php", "-r", text],
-    }[language]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, env=environment())
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-@asynccontextmanager
-async def foreign(tmp_path: Path, money: str, **options: Any) -> AsyncIterator[tuple[Server, ForeignSmsc]]:
-    """A server on the foreign SMSC, with so much in the wallet."""
-    with foreign_smsc(tmp_path / "submits.jsonl", **options) as smsc:
-        async with server(tmp_path / "data") as here:
-            await here.start()
-            await asyncio.gather(here.add_carrier(f"smpp://clarion:secret@127.0.0.1:{smsc.port}"), here.top_up(money))
-            await here.bound()
-            yield here, smsc
-
-
 async def only_campaign(here: Server) -> str:
     (broadcast,) = (await here.command("broadcasts", "list"))["broadcasts"]
     return str(broadcast["id"])
@@ -86,7 +38,7 @@ async def test_the_example_runs_as_it_is_documented(language: str, tmp_path: Pat
     program(language)
     count = QUEUED[language]
     async with foreign(tmp_path, "1000.00", undeliver=[RECIPIENTS[1]], refuse=[RECIPIENTS[2]]) as (here, smsc):
-        printed = run(language, here)
+        printed = run(f"talkntalk/{language}", language, here)
         campaign = await only_campaign(here)
         if language == "curl":
             answer = json.loads(printed)
@@ -106,7 +58,7 @@ async def test_the_example_runs_as_it_is_documented(language: str, tmp_path: Pat
 
 async def test_a_wallet_that_runs_out_is_told_as_documented(tmp_path: Path) -> None:
     async with foreign(tmp_path, "1.00") as (here, smsc):
-        assert run("python", here).splitlines() == [
+        assert run("talkntalk/python", "python", here).splitlines() == [
             "Queued: 1/3",
             f"Failed {RECIPIENTS[1]}: Insufficient balance. Required KES 1.00, available KES 0.00.",
             f"Failed {RECIPIENTS[2]}: Processing stopped due to insufficient balance.",

@@ -111,6 +111,35 @@ async def test_every_face_asks(bound: World, path: str, shown: str) -> None:
     assert response.json()[shown] == ("Request IP is not in the API key whitelist" if path == "/sms" else CLOSED["detail"])
 
 
+@pytest.mark.parametrize(
+    ("path", "scopes", "answer"),
+    [
+        # K:authentication: a scope for each channel; the text is chosen.
+        ("/sms", ("send_whatsapp", "send_email"), (403, {"message": "API key lacks the required scope: send_sms"})),
+        ("/sms", ("send_email", "send_sms"), (400, None)),
+        # Choices, "All faces": TalkNTalk and Teli's SMS need it too, contacts `manage`.
+        (
+            "/v1/sms/send-bulk/",
+            ("send_whatsapp",),
+            (403, {"detail": "API key lacks the required scope: send_sms.", "code": "permission_denied"}),
+        ),
+        (
+            "/v1/sms/send",
+            ("manage",),
+            (403, {"error": "API key lacks the required scope: send_sms.", "success": False, "powered_by": "Teli"}),
+        ),
+        ("/v1/contacts", ("manage",), (400, None)),
+    ],
+)
+async def test_scopes(bound: World, path: str, scopes: tuple[str, ...], answer: tuple[int, Any]) -> None:
+    token = "tk_live_" + "5" * 32
+    await bound.store.write(tenants.create_key, NewKey(1, "scoped", scopes=scopes), token, NOW)
+    response = await bound.post(path, {}, key=token)
+    status, body = answer
+    assert response.status_code == status
+    assert body in (None, response.json())
+
+
 async def test_a_key_ends(bound: World) -> None:
     bound.clock.time = NOW + 1
     response = await bound.client.get(BALANCE, headers={"X-API-Key": TOKENS["later"]})

@@ -59,7 +59,10 @@ async def test_a_path_cannot_write_lines_into_the_log(sqlite_world: World, log: 
 
 
 BREAKS = [
+    # Seeds 000 and 003, N:authentication/overview, T:errors: 500, in the vendor's envelope.
     (BALANCE, {"detail": "Internal server error. Request id: r2"}),
+    ("/v1/campaigns/x", {"error": "Internal server error. Request id: r2", "success": False, "powered_by": "Teli"}),
+    ("/api/proxy/v1/organizations/x/campaigns", {"error": "Internal server error. Request id: r2", "success": False, "powered_by": "Teli"}),
     (
         "/readyz",
         {"type": "about:blank", "title": "Internal Server Error", "status": 500, "detail": "Internal server error. Request id: r2"},
@@ -94,12 +97,15 @@ async def test_what_breaks_names_the_request_id_and_nothing_else(sqlite_store: S
     assert [entry["status"] for entry in log if entry["event"] == "request"] == [500]
 
 
-async def test_a_database_that_does_not_answer_is_503(sqlite_store: Store) -> None:
+@pytest.mark.parametrize(
+    ("method", "path", "shown"), [("GET", BALANCE, "detail"), ("GET", "/v1/campaigns/x", "error"), ("POST", "/sms", "message")]
+)
+async def test_a_database_that_does_not_answer_is_503(sqlite_store: Store, method: str, path: str, shown: str) -> None:
     breaking: Any = Breaking(Unavailable("the database is full"))
     async with serving(sqlite_store, through=breaking) as world:
-        response = await world.get(BALANCE)
+        response = await (world.post(path, {}) if method == "POST" else world.get(path))
     assert response.status_code == 503
-    assert response.json()["detail"].endswith(f"Request id: {response.headers['x-request-id']}")
+    assert response.json()[shown].endswith(f"Request id: {response.headers['x-request-id']}")
     assert "full" not in response.text
 
 

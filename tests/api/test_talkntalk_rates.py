@@ -44,6 +44,10 @@ async def test_rates_of_the_endpoints(sqlite_store: Store) -> None:
     async with serving(sqlite_store, limits) as world:
         responses: list[httpx.Response] = [await world.post(path, {}) for path in (SEND_BULK, SEND, STATUS, MESSAGES)]
         responses.append(await world.get(BALANCE))
+        other = await world.post("/v1/sms/bulk-send", {})
+    assert other.headers["retry-after"] == "1"
+    assert other.json() == {"error": "Too many requests. Try again in 1 seconds.", "success": False, "powered_by": "Teli"}
+    assert limits.seen.pop() == ("teli", 3_000, 60), "chosen: Teli documents none"
     assert [response.headers["retry-after"] for response in responses] == ["1"] * 5
     assert [limit for _, limit, _ in limits.seen] == [60, 300, 300, 300, 300]
     assert {span for _, _, span in limits.seen} == {60}

@@ -199,6 +199,21 @@ async def test_states_and_reasons(world: World) -> None:
     assert failed["error"] == "ESME_RINVDSTADR"
 
 
+async def test_what_is_scheduled_says_when(sqlite_world: World) -> None:
+    """2.3 Fetch messages: `scheduled_at`. No send of this API can be scheduled; another face's can, and is listed too."""
+    await sqlite_world.top_up(10_000_000)
+    body = {
+        "campaignName": "Later",
+        "type": "schedule broadcast",
+        "scheduledAt": "2025-11-24T07:00:00Z",
+        "templateContent": "Hi",
+        "recipients": ["254712345678"],
+    }
+    assert (await sqlite_world.post("/sms", body)).status_code == 200
+    (listed,) = (await sqlite_world.get(LIST)).json()["results"]
+    assert (listed["status"], listed["source"], listed["scheduled_at"]) == ("queued", "api", "2025-11-24T10:00:00+03:00")
+
+
 async def test_it_looks_back_90_days(world: World) -> None:
     """Choices: `GET /v1/bulk-sms/messages/` looks back 90 days."""
     ids = await send(world)

@@ -100,6 +100,7 @@ RENDERED: list[tuple[str, str, list[dict[str, Any]], list[str]]] = [
     ("choices: the first address key", "Hi {email}", [{"email": "a@b.c", "to": "254712345678"}], ["Hi a@b.c"]),
     ("choices: a number that is one", "Hi {n}", [{"recipient": 254712345678, "n": 1}], ["Hi 1"]),
     ("choices: numbers and booleans", "{a} {b} {c}", [{"to": "254712345678", "a": 1, "b": 2.5, "c": True}], ["1 2.5 true"]),
+    ("chosen: an empty text is a value, null is none", "Hi {name}!", [{"to": "254712345678", "name": ""}], ["Hi !"]),
     ("choices: a place that comes twice", "{a}{a}", [{"to": "254712345678", "a": "x"}], ["xx"]),
     ("choices: values are not read again", "{a}", [{"to": "254712345678", "a": "{b}", "b": "no"}], ["{b}"]),
     ("choices: a lone brace is text", "{ {a} }", [{"to": "254712345678", "a": "x"}], ["{ x }"]),
@@ -213,6 +214,34 @@ async def test_a_registered_keyword_is_the_sender(world: World) -> None:
     await world.store.write(keywords.add, 1, "PROMO", NOW)
     await accepted(world, body)
     assert (await broadcast(world)).sender == "PROMO"
+
+
+WITHIN: list[tuple[str, dict[str, Any], int]] = [
+    ("seed 003: campaignName >=1 character", {"campaignName": "x"}, 2),
+    ("seed 003: templateContent >=1 character", {"templateContent": "x"}, 2),
+    ("seed 003: keyword 1-10 characters", {"keyword": "K"}, 2),
+    ("seed 003: keyword 1-10 characters", {"keyword": "ABCDEFGHIJ"}, 2),
+    ("seed 003: templateName 1-512 characters", {"templateContent": None, "templateName": "t"}, 2),
+    ("seed 003: templateName 1-512 characters", {"templateContent": None, "templateName": "t" * 512}, 2),
+    ("seed 003: maximum 10,000", {"recipients": [str(254_710_000_000 + number) for number in range(10_000)]}, 10_000),
+    (
+        "seed 003: maximum 10,000, both modes",
+        {"recipients": None, "recipientVariables": [{"to": str(254_710_000_000 + number)} for number in range(10_000)]},
+        10_000,
+    ),
+]
+
+
+@pytest.mark.parametrize(("source", "changes", "queued"), WITHIN, ids=[f"{k}-{row[0]}" for k, row in enumerate(WITHIN)])
+async def test_the_documented_bounds_are_taken(sqlite_world: World, source: str, changes: dict[str, Any], queued: int) -> None:
+    await sqlite_world.top_up(20_000 * 100_000)
+    write = sqlite_world.store.write
+    for keyword in ("K", "ABCDEFGHIJ"):
+        await write(keywords.add, 1, keyword, NOW)
+    for name in ("t", "t" * 512):
+        await write(templates.add, 1, name, "Hello", NOW)
+        await write(templates.decide, 1, name, None, templates.APPROVED)
+    assert (await accepted(sqlite_world, {**QUICK, **changes}))["queued"] == queued, source
 
 
 SCHEDULES: list[tuple[str, str, str]] = [

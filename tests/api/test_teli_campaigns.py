@@ -1,4 +1,4 @@
-"""Teli's campaigns, contacts and organizations over HTTP: each row names its source."""
+"""Teli's campaigns over HTTP: each row names its source."""
 
 import json
 import re
@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from tests.api.conftest import KEY, NOW, ORGANIZATION, OTHER_KEY, Unlimited, World, serving
+import sqlalchemy as sa
+from tests.api.conftest import NOW, ORGANIZATION, OTHER_KEY, Unlimited, World, serving
 from tests.api.test_teli_sending import BULK, CAMPAIGN, CAMPAIGNS, KES, SEED, make_campaign, refused
 
-from clarion.store import Store, tables
+from clarion.store import Store, control, tables
 
 CONTACTS = "/v1/contacts"
 ORGANIZATIONS = "/v1/organizations"
@@ -68,6 +69,50 @@ async def test_a_campaign_is_made_and_read(world: World) -> None:
             },
             "powered_by": "Teli",
         }
+
+
+async def test_a_campaigns_status_follows_its_sends(world: World) -> None:
+    """Vendor-apis 1.3, "SMS campaign status": ACTIVE, PAUSED, COMPLETED, ENDED; chosen by the life cycle of voice campaigns (1.4)."""
+    await make_campaign(world, contacts=[{"phone_number": phone} for phone in ("0712345678", "0723456789", "0734567890")])
+    await world.top_up(100 * KES)
+    await world.opt_out(254734567890)
+    write = world.store.write
+
+    async def status() -> str:
+        shown = (await world.get(f"{CAMPAIGNS}/camp_abc123")).json()["campaign"]["status"]
+        listed = (await world.get(f"{ORGANIZATIONS}/{ORGANIZATION}/campaigns?user_id=u1")).json()["campaigns"]
+        assert [each["status"] for each in listed] == [shown]
+        return str(shown)
+
+    async def bulk(*phones: str) -> int:
+        assert (await world.post(BULK, SEED | {"phone_numbers": phones})).status_code == 200
+        return await world.store.read(lambda connection: int(connection.execute(newest).scalar_one()))
+
+    newest = sa.select(sa.func.max(tables.broadcasts.c.id))
+    assert await status() == "ACTIVE", "nothing was sent yet"
+    await bulk("0734567890")
+    assert await status() == "ACTIVE", "nor was this: it had opted out"
+    first = await bulk("0712345678", "0723456789")
+    assert await status() == "ACTIVE"
+    await write(control.pause, first)
+    assert await status() == "PAUSED"
+    second = await bulk("0712345678")
+    assert await status() == "ACTIVE", "another send goes out meanwhile"
+    await write(control.cancel, second)
+    assert await status() == "PAUSED", "the first one still waits for a person"
+    await write(control.resume, first, NOW)
+    assert await status() == "ACTIVE"
+    await write(control.cancel_slice, NOW)
+    for message in await world.mark_all():
+        await world.end(message, "delivered")
+    assert await status() == "ENDED", "the newest was called off"
+    third = await bulk("0723456789")
+    assert await status() == "ACTIVE"
+    (message,) = await world.mark_all()
+    assert message.broadcast_id == third
+    await world.end(message, "refused", "ESME_RINVDSTADR (0x0000000b)")
+    assert await status() == "COMPLETED", "nothing is left to be sent, whatever became of it"
+    assert (await world.get(f"{CAMPAIGNS}/camp_abc123")).json()["campaign"]["total_messages"] == 4
 
 
 async def test_custom_fields_stay_with_a_contact(sqlite_world: World) -> None:
@@ -143,6 +188,34 @@ async def test_a_sender_that_is_not_registered(sqlite_world: World) -> None:
     await sqlite_world.store.write(lambda connection: connection.execute(tables.organizations.update().values(registered_senders=True)))
     response = await sqlite_world.post(CAMPAIGNS, CAMPAIGN)
     assert (response.status_code, response.json()) == (400, refused("teli_sms_number is not a registered sender"))
+
+
+OPTIONS: dict[str, Any] = {
+    "enable_sms_to_voice": True,
+    "voice_agent_id": "agent_86f826bf8f59bacd5c10ae948a",
+    "outbound_number": "+15174686941",
+    "dry_run": True,
+    "enable_number_validation": True,
+    "mms_media_url": "https://acme.example/offer.png",
+    "followup_interval": 3600,
+    "extraction_fields": ["budget", {"name": "age", "description": "In years", "type": "number"}],
+    "custom_follow_up": "Still there?",
+}
+
+
+async def test_the_options_of_a_campaign_are_kept(sqlite_world: World) -> None:
+    """Vendor-apis 1.3: the optional fields of `POST /v1/campaigns` come back in the list; extraction fields may be mixed."""
+    made = (await sqlite_world.post(CAMPAIGNS, CAMPAIGN | OPTIONS | {"teli_sms_number": "+254700000001"})).json()
+    assert made["details"]["voice_transfer_enabled"] is True
+    (listed,) = (await sqlite_world.get(f"{ORGANIZATIONS}/{ORGANIZATION}/campaigns?user_id=u1")).json()["campaigns"]
+    assert {name: listed[name] for name in OPTIONS} == OPTIONS
+    shown = (await sqlite_world.get(f"{CAMPAIGNS}/camp_abc123")).json()["campaign"]
+    assert (shown["enable_sms_to_voice"], shown["extraction_fields"]) == (True, OPTIONS["extraction_fields"])
+    assert (shown["outbound_number"], listed["teli_sms_number"]) == ("+254700000001", "+254700000001")
+    without = {name: value for name, value in OPTIONS.items() if name != "outbound_number"}
+    response = await sqlite_world.post(CAMPAIGNS, CAMPAIGN | without | {"campaign_id": "second"})
+    error = "voice_agent_id and outbound_number are required when enable_sms_to_voice is true"
+    assert (response.status_code, response.json()) == (400, refused(error)), "both are required"
 
 
 async def test_campaigns_of_an_organization(sqlite_world: World) -> None:
@@ -222,114 +295,6 @@ async def test_messages_by_since_and_limit(world: World) -> None:
     ):
         response = await world.get(f"{path}?{query}")
         assert (response.status_code, response.json()) == (400, refused(error))
-
-
-async def test_a_contact_is_added(world: World) -> None:
-    """Vendor-apis 1.8: 201 with `list_created` or `group_name`; chosen: `campaign_id` adds it to a campaign."""
-    await world.post(CAMPAIGNS, CAMPAIGN | {"organization_id": OTHER}, OTHER_KEY)
-    response = await world.post(CONTACTS, {"phone_number": "0734567890", "first_name": "Cleo", "pet": "cat"}, OTHER_KEY)
-    assert response.status_code == 201
-    body = response.json()
-    list_id = body.pop("list_id")
-    assert re.fullmatch(r"1763856000123x\d{18}", list_id)
-    assert re.fullmatch(r"contact_1763856000123x\d{18}", body.pop("contact_id"))
-    assert body == {"success": True, "message": "Contact created successfully", "list_created": True, "powered_by": "Teli"}
-    again = {"phone_number": "+254 734 567 890", "list_id": list_id, "campaign_id": "camp_abc123", "organization_id": OTHER}
-    second = (await world.post(CONTACTS, again, OTHER_KEY)).json()
-    assert (second["list_id"], second["group_name"]) == (list_id, list_id)
-    assert "list_created" not in second
-    sent = (await world.post(BULK, SEED | {"phone_numbers": ["+254734567890"]}, OTHER_KEY)).json()
-    assert sent["results"][0].get("error") == "Insufficient balance"
-    rows = await world.store.read(lambda connection: list(connection.execute(tables.contacts.select())))
-    assert {"first_name": "Cleo", "pet": "cat"} in [json.loads(row.fields) for row in rows]
-
-
-async def test_the_same_contact_is_one(world: World) -> None:
-    body = {"phone_number": "0734567890", "list_id": "friends", "first_name": "A"}
-    first = (await world.post(CONTACTS, body, OTHER_KEY)).json()
-    second = (await world.post(CONTACTS, body | {"first_name": "B"}, OTHER_KEY)).json()
-    assert first["contact_id"] == second["contact_id"]
-    assert await world.count(tables.contacts) == 1
-
-
-REFUSED_CONTACTS = [
-    ({}, 400, "phone_number is required"),
-    ({"phone_number": None}, 400, "phone_number is required"),
-    ({"phone_number": "12"}, 400, "Invalid phone number"),
-    ({"phone_number": "0734567890", "organization_id": str(ORGANIZATION)}, 404, "Organization not found"),
-    ({"phone_number": "0734567890", "campaign_id": "nothing"}, 404, "Campaign not found"),
-]
-
-
-@pytest.mark.asyncio(loop_scope="module")
-@pytest.mark.parametrize(("body", "status", "error"), REFUSED_CONTACTS, ids=lambda value: str(value)[:40])
-async def test_a_contact_that_is_refused(still_world: World, body: object, status: int, error: str) -> None:
-    response = await still_world.post(CONTACTS, body, OTHER_KEY)
-    assert (response.status_code, response.json()) == (status, refused(error))
-
-
-async def test_organizations_that_a_key_makes(world: World) -> None:
-    """Vendor-apis 1.8; choices, "Teli": a key acts for its organization and for those made with it."""
-    response = await world.post(ORGANIZATIONS, {"name": "West", "contact_email": "west@acme.example"}, OTHER_KEY)
-    assert response.status_code == 200
-    body = response.json()
-    made = body.pop("organization")
-    assert body == {"success": True, "powered_by": "Teli"}
-    west = made.pop("unique_id")
-    assert made == {"name": "West", "sms_active": True, "teli_sms_number": None, "sms_registration_status": "not_started"}
-
-    listed = (await world.get(ORGANIZATIONS, OTHER_KEY)).json()
-    assert (listed["success"], listed["count"]) == (True, 2)
-    assert [(each["name"], each["unique_id"], each["tenant_id"]) for each in listed["organizations"]] == [
-        ("other", OTHER, OTHER),
-        ("West", west, OTHER),
-    ]
-    one = (await world.get(f"{ORGANIZATIONS}/{west}", OTHER_KEY)).json()
-    assert one["organization"] == listed["organizations"][1]
-    assert one["organization"]["contact_email"] == "west@acme.example"
-    assert one["organization"]["created_at"] == "2025-11-23T00:00:00.123456Z"
-
-    # The key acts for it: its campaign, paid from its own wallet, which begins empty.
-    await make_campaign_for(world, west)
-    sent = (await world.post(BULK, SEED, OTHER_KEY)).json()
-    assert sent["results"][0]["error"] == "Insufficient balance"
-    listed = (await world.get(f"{ORGANIZATIONS}/{west}/campaigns?user_id=u1", OTHER_KEY)).json()
-    assert [each["organization_id"] for each in listed["campaigns"]] == [west]
-
-    taken = await world.post(ORGANIZATIONS, {"name": "West", "contact_email": "x@y.z"}, OTHER_KEY)
-    assert (taken.status_code, taken.json()) == (400, refused("An organization named West already exists"))
-    # Another tenant sees nothing of it, and may choose the same name and the same campaign id.
-    assert (await world.post(CAMPAIGNS, CAMPAIGN | {"organization_id": west}, KEY)).json() == refused("Organization not found")
-    assert (await world.get(f"{CAMPAIGNS}/camp_abc123", KEY)).json() == refused("Campaign not found")
-    await make_campaign(world)
-
-
-async def make_campaign_for(world: World, organization_id: str) -> None:
-    response = await world.post(CAMPAIGNS, CAMPAIGN | {"organization_id": organization_id}, OTHER_KEY)
-    assert response.status_code == 200, response.text
-
-
-REFUSED_ORGANIZATIONS = [
-    ({"contact_email": "a@b.c"}, 400, "name is required"),
-    ({"name": " ", "contact_email": "a@b.c"}, 400, "name is required"),
-    ({"name": "West"}, 400, "contact_email is required"),
-    ({"name": "West", "contact_email": "nobody"}, 400, "contact_email must be an email address"),
-    ({"name": "x" * 101, "contact_email": "a@b.c"}, 400, "name may have at most 100 characters"),
-]
-
-
-@pytest.mark.asyncio(loop_scope="module")
-@pytest.mark.parametrize(("body", "status", "error"), REFUSED_ORGANIZATIONS, ids=lambda value: str(value)[:40])
-async def test_an_organization_that_is_refused(still_world: World, body: object, status: int, error: str) -> None:
-    response = await still_world.post(ORGANIZATIONS, body, OTHER_KEY)
-    assert (response.status_code, response.json()) == (status, refused(error))
-
-
-@pytest.mark.asyncio(loop_scope="module")
-@pytest.mark.parametrize("organization_id", ["nobody", str(ORGANIZATION), "00000000-0000-0000-0000-000000000009"])
-async def test_an_organization_that_is_not_the_keys(still_world: World, organization_id: str) -> None:
-    response = await still_world.get(f"{ORGANIZATIONS}/{organization_id}", OTHER_KEY)
-    assert (response.status_code, response.json()) == (404, refused("Organization not found"))
 
 
 async def test_a_resellers_name_is_in_every_answer(free_world: World) -> None:

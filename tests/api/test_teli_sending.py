@@ -183,6 +183,17 @@ async def test_a_wallet_that_cannot_pay(world: World) -> None:
     assert (body["success"], body["sent"], body["failed"]) == (True, 0, 3)
 
 
+async def test_ten_thousand_numbers(sqlite_world: World) -> None:
+    """Choices, "Teli": more than 10,000 is 400; so many are answered, each in its place."""
+    await make_campaign(sqlite_world)
+    await sqlite_world.top_up(10 * KES)
+    phones = [f"+2547{number:08}" for number in range(9_999)] + ["+254712345678"]
+    body = (await sqlite_world.post(BULK, SEED | {"phone_numbers": phones})).json()
+    assert (body["total"], body["sent"], body["failed"]) == (10_000, 1, 9_999)
+    assert [result["phone_number"] for result in body["results"]] == phones
+    assert [result["phone_number"] for result in body["results"] if result["status"] == "sent"] == phones[-1:]
+
+
 async def test_a_text_that_is_too_long(sqlite_world: World) -> None:
     """Choices, "All faces": more than 10 segments refuse the recipient."""
     await make_campaign(sqlite_world)
@@ -234,23 +245,36 @@ async def test_a_single_send(world: World) -> None:
 
 
 # Chosen by the face: what a bulk send tells of an item is the refusal of a single send.
-SINGLE = [
+SINGLE: list[tuple[dict[str, Any], int, str]] = [
     ({"phone_number": "12"}, 400, "Invalid phone number"),
     ({"phone_number": "+254734567890"}, 404, "Client +254734567890 not found in campaign camp_abc123"),
     ({"phone_number": "+254712345678"}, 400, "Insufficient balance"),
     ({"phone_number": "+4915112345678"}, 400, "No route to +4915112345678"),
+    ({"phone_number": "+254723456789"}, 400, "Client +254723456789 has opted out"),
+    ({"message": "x" * 1531}, 400, "Message is too long"),
+    # Vendor-apis 1.3, `POST /v1/sms/send`: three required fields, the message not empty.
     ({"phone_number": ""}, 400, "phone_number is required"),
+    ({"phone_number": None}, 400, "phone_number is required"),
+    ({"phone_number": 254712345678}, 400, "phone_number must be a string"),
     ({"message": ""}, 400, "message is required"),
+    ({"message": None}, 400, "message is required"),
+    ({"campaign_id": None}, 400, "campaign_id is required"),
+    ({"campaign_id": ""}, 400, "campaign_id is required"),
     ({"campaign_id": "nothing"}, 404, "Campaign not found"),
 ]
 
 
 async def test_a_single_send_that_fails(sqlite_world: World) -> None:
     await make_campaign(sqlite_world)
+    await sqlite_world.opt_out(254723456789)
     for changes, status, error in SINGLE:
         body = {"campaign_id": "camp_abc123", "phone_number": "+254712345678", "message": "Hi"} | changes
         response = await sqlite_world.post(SEND, body)
         assert (response.status_code, response.json()) == (status, refused(error))
+        (name, value), *_ = changes.items()
+        if value is None:
+            response = await sqlite_world.post(SEND, {field: given for field, given in body.items() if field != name})
+            assert (response.status_code, response.json()) == (status, refused(error)), "absent as null"
     assert await sqlite_world.count(tables.messages) == 0
 
 

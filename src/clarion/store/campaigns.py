@@ -3,7 +3,7 @@
 A campaign is found by whoever may act for its organization: that organization itself, and the one that made it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -17,9 +17,14 @@ PROCESSING = "processing"
 
 ACTIVE = "active"
 
+PAUSED = "paused"
+COMPLETED = "completed"
+ENDED = "ended"
+"""What a campaign stands at beyond its own two states: see `standings`."""
+
 
 class Campaign(NamedTuple):
-    """`external_id` is the client's own, `state` processing, active, paused, completed or ended, `details` a JSON object."""
+    """`external_id` is the client's own, `state` processing or active, `details` a JSON object."""
 
     id: int
     organization_id: int
@@ -136,6 +141,32 @@ def totals(connection: Connection, campaign_id: int) -> Totals:
         id=campaign_id,
     )[0]
     return Totals(_contacts(connection, campaign_id), int(messages))
+
+
+def standings(connection: Connection, campaign_ids: Sequence[int]) -> dict[int, str]:
+    """How far the sends of each campaign are, of those that have any: whoever pauses or calls off a broadcast does it to its campaign too.
+
+    `active` while anything goes out, else `paused` while something waits for a person, else `ended` if the newest send was called off,
+    else `completed`.
+    """
+    found = rows.execute(
+        connection,
+        "SELECT b.campaign_id, b.state, max(b.id) FROM v JOIN broadcasts b ON b.campaign_id = v.id"
+        " WHERE b.state <> 'accepting' AND b.last_id >= b.first_id GROUP BY b.campaign_id, b.state",
+        v=({"id": "bigint"}, [(campaign_id,) for campaign_id in campaign_ids]),
+    )
+    newest: dict[int, dict[str, int]] = {}
+    for campaign_id, state, broadcast_id in found:
+        newest.setdefault(campaign_id, {})[state] = broadcast_id
+    return {campaign_id: _standing(states) for campaign_id, states in newest.items()}
+
+
+def _standing(newest: Mapping[str, int]) -> str:
+    if "accepted" in newest:
+        return ACTIVE
+    if "paused" in newest:
+        return PAUSED
+    return COMPLETED if max(newest, key=newest.__getitem__) == "completed" else ENDED
 
 
 def campaigns_of(connection: Connection, organization_id: int, face: str) -> list[Campaign]:

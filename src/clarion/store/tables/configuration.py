@@ -110,7 +110,7 @@ campaigns = sa.Table(
     sa.Column("face", sa.Text, nullable=False),
     sa.Column("external_id", sa.Text, nullable=False),  # the client's own
     sa.Column("name", sa.Text, nullable=False),
-    sa.Column("state", sa.Text, nullable=False),  # processing active paused completed ended
+    sa.Column("state", sa.Text, nullable=False),  # processing active
     sa.Column("sender", sa.Text),
     sa.Column("agent_id", sa.Text),
     sa.Column("details", sa.Text, nullable=False, server_default="{}"),  # what else the client gave, as JSON

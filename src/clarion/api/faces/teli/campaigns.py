@@ -1,7 +1,7 @@
 """Campaigns: made with their contacts, read, listed, and their messages."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -109,12 +109,13 @@ async def show(call: Call) -> Response | Refusal:
     if isinstance(found, Refusal):
         return found
     campaign, organization = found
-    totals = await call.services.runtime.store.read(campaigns.totals, campaign.id)
+    read = call.services.runtime.store.read
+    totals, standings = await read(campaigns.totals, campaign.id), await read(campaigns.standings, [campaign.id])
     details = msgspec.json.decode(campaign.details)
     shown = TeliCampaign(
         campaign_id=campaign.external_id,
         campaign_name=campaign.name,
-        status=_status(campaign),
+        status=_status(campaign, standings),
         sms_agent_id=campaign.agent_id,
         organization_id=str(organization.public_id),
         outbound_number=campaign.sender,
@@ -139,13 +140,12 @@ async def list_of_organization(call: Call) -> Response | Refusal:
     if not user_id:
         return Refusal(Code.FIELD_MISSING, "user_id")
     every = query.get("is_admin", "").lower() in TRUE
-    found = await call.services.runtime.store.read(campaigns.campaigns_of, organization.id, NAME)
+    read = call.services.runtime.store.read
+    found = await read(campaigns.campaigns_of, organization.id, NAME)
     pairs = [(campaign, msgspec.json.decode(campaign.details)) for campaign in found]
-    shown = [
-        _listed(campaign, details, organization, call.organization)
-        for campaign, details in pairs
-        if every or details.get("user_id") == user_id
-    ]
+    wanted = [(campaign, details) for campaign, details in pairs if every or details.get("user_id") == user_id]
+    standings = await read(campaigns.standings, [campaign.id for campaign, _ in wanted])
+    shown = [_listed(campaign, details, organization, call.organization, _status(campaign, standings)) for campaign, details in wanted]
     return answer(200, TeliCampaigns(success=True, count=len(shown), campaigns=shown, powered_by=call.services.powered_by))
 
 
@@ -191,14 +191,16 @@ def _message(row: CampaignMessage, campaign: Campaign) -> TeliMessage:
     return shown
 
 
-def _listed(campaign: Campaign, details: dict[str, Any], organization: Organization, tenant: Organization) -> TeliListedCampaign:
+def _listed(
+    campaign: Campaign, details: dict[str, Any], organization: Organization, tenant: Organization, status: str
+) -> TeliListedCampaign:
     user_id = details.get("user_id") or ""
     return TeliListedCampaign(
         campaign_id=campaign.external_id,
         campaign_id_pk=row_id("campaign", campaign.id, campaign.created_at),
         campaign_name=campaign.name,
         campaign_type="sms",
-        status=_status(campaign),
+        status=status,
         campaign_create_time=time(campaign.created_at),
         sms_agent_id=campaign.agent_id,
         teli_sms_number=campaign.sender,
@@ -224,9 +226,9 @@ def _listed(campaign: Campaign, details: dict[str, Any], organization: Organizat
     )
 
 
-def _status(campaign: Campaign) -> str:
-    """In capitals where campaigns are read; a fresh one is active."""
-    return (campaigns.ACTIVE if campaign.state == campaigns.PROCESSING else campaign.state).upper()
+def _status(campaign: Campaign, standings: Mapping[int, str]) -> str:
+    """In capitals where campaigns are read; one of which nothing was sent yet is active."""
+    return standings.get(campaign.id, campaigns.ACTIVE).upper()
 
 
 def _since(query: QueryParams) -> int | Refusal:

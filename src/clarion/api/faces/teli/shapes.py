@@ -136,7 +136,7 @@ class TeliNewCampaignAnswer(Struct):
 
 
 class TeliCampaign(Struct):
-    """One campaign."""
+    """One campaign. `status`: ACTIVE, PAUSED, COMPLETED or ENDED, by what became of its sends; ACTIVE before the first."""
 
     campaign_id: str
     campaign_name: str
@@ -162,7 +162,7 @@ class TeliCampaignAnswer(Struct):
 
 
 class TeliListedCampaign(Struct):
-    """One of an organization's campaigns."""
+    """One of an organization's campaigns; `status` as when one is read."""
 
     campaign_id: str
     campaign_id_pk: str
