@@ -11,7 +11,7 @@ import typer
 from clarion.cli.database import organization_named, with_database
 from clarion.cli.failures import Failure
 from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, Json, OrganizationName, Yes, option
-from clarion.cli.output import amount, iso, local, money, print_facts, print_json, print_table
+from clarion.cli.output import amount, iso, local, money, print_facts, print_json, print_table, say
 
 if TYPE_CHECKING:
     from clarion.runtime import Runtime
@@ -69,7 +69,7 @@ def show_list(
         ["Id", "Organization", "Accepted", "State", ">Messages", ">Delivered", ">Failed", ">Open"], rows, "There is no broadcast yet."
     )
     if len(found) == limit:
-        typer.echo(f"Older ones: clarion broadcasts list --before {found[-1].public_id}")
+        say(f"Older ones: clarion broadcasts list --before {found[-1].public_id}")
 
 
 @app.command("show", epilog="clarion broadcasts show 018f3a2b-4c5d-7e6f-8a9b-0c1d00000000")
@@ -190,7 +190,7 @@ def _control(
         return
     counts = by_state(view)
     left = f"{counts['waiting'] + counts['retry']:,} to be sent, {counts['marked']:,} on the way"
-    typer.echo(f"{view.public_id} is {'' if done.changed else 'already '}{done.state}: {left}.")
+    say(f"{view.public_id} is {'' if done.changed else 'already '}{done.state}: {left}.")
 
 
 FAILED = ("undelivered", "refused", "suppressed", "expired", "cancelled", "undetermined")

@@ -9,7 +9,7 @@ import typer
 from clarion.cli.database import with_database
 from clarion.cli.failures import Failure
 from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, Json, Yes, option
-from clarion.cli.output import iso, local, print_json, print_table
+from clarion.cli.output import iso, local, print_json, print_table, say
 
 if TYPE_CHECKING:
     from clarion.carriers.smpp.probe import ProbeResult
@@ -76,8 +76,8 @@ def add(
         print_json(_fields(made))
     else:
         where = f"numbers that begin with {prefix}" if prefix else "all numbers"
-        typer.echo(f"Added the carrier {name} for {where}{f', at {price} a segment' if price else ', free of charge'}.")
-        typer.echo(f"Next: clarion carriers test {name}")
+        say(f"Added the carrier {name} for {where}{f', at {price} a segment' if price else ', free of charge'}.")
+        say(f"Next: clarion carriers test {name}")
 
 
 @app.command("list", epilog="clarion carriers list --json")
@@ -142,9 +142,7 @@ def remove(
     if as_json:
         print_json({"id": removed.id, "name": name, "waiting": removed.waiting})
     else:
-        typer.echo(
-            f"Removed the carrier {name}. {removed.waiting} messages that waited for it take another route or are refused, uncharged."
-        )
+        say(f"Removed the carrier {name}. {removed.waiting} messages that waited for it take another route or are refused, uncharged.")
 
 
 def _password_in(file: Path | None) -> str | None:

@@ -8,11 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from clarion.cli.failures import Failure
 from clarion.cli.options import DataDir, Json, flag, option
-from clarion.cli.output import add_row, make_table, print_json
+from clarion.cli.output import add_row, make_table, print_json, say
 from clarion.cli.serve import PORT, Port
 
 if TYPE_CHECKING:
@@ -110,7 +108,7 @@ async def _run(server: "ChildServer", port: int, data_dir: Path, recipients: int
     timer = SystemTimer()
     url = f"http://{HOST}:{port}"
     if not as_json:
-        typer.echo(f"Clarion starts on {url} with a simulated carrier. Data and log: {data_dir}")
+        say(f"Clarion starts on {url} with a simulated carrier. Data and log: {data_dir}")
     client = VendorClient(HOST, port, timer)
     await _until_ready(server, client, timer)
     await _require_simulator_only(data_dir)
@@ -272,7 +270,7 @@ def _print_summary(summary: Summary, *, stay: bool) -> None:
     Console().print(table)
     if stay:
         place = f"--data-dir {summary.data_dir}"
-        typer.echo(
+        say(
             f"The server goes on, {summary.url}/docs describes it. Next, in another terminal:\n\n"
             f"  clarion broadcasts show {summary.id} {place}\n"
             f"  clarion doctor {place}\n"

@@ -9,7 +9,7 @@ from clarion.cli.database import organization_named, with_database
 from clarion.cli.failures import Failure
 from clarion.cli.moments import moment
 from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, Json, OrganizationName, Yes, option
-from clarion.cli.output import iso, local, print_json, print_table
+from clarion.cli.output import iso, local, print_json, print_table, say
 
 if TYPE_CHECKING:
     from clarion.runtime import Runtime
@@ -77,7 +77,7 @@ def create(
     if as_json:
         print_json(made)
     else:
-        typer.echo(f"Made key {made['id']} ({name}) of {made['organization']}. It is shown this once:\n\n    {made['key']}\n")
+        say(f"Made key {made['id']} ({name}) of {made['organization']}. It is shown this once:\n\n    {made['key']}\n")
 
 
 @app.command("list", epilog="clarion keys list --organization Acme")
@@ -122,7 +122,7 @@ def revoke(key_id: KeyId, yes: Yes = False, data_dir: DataDir = DATA_DIR, databa
     if as_json:
         print_json(_fields(key))
     else:
-        typer.echo(f"Key {key.id} ({key.name} of {key.organization}) is revoked since {local(key.revoked_at)}.")
+        say(f"Key {key.id} ({key.name} of {key.organization}) is revoked since {local(key.revoked_at)}.")
 
 
 def _network(text: str) -> str:

@@ -7,7 +7,7 @@ import typer
 from clarion.cli.database import organization_named, with_database
 from clarion.cli.failures import Failure
 from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, Json, OrganizationName
-from clarion.cli.output import iso, local, print_json, print_table
+from clarion.cli.output import iso, local, print_json, print_table, say
 
 if TYPE_CHECKING:
     from clarion.runtime import Runtime
@@ -42,7 +42,7 @@ def add(
     if as_json:
         print_json(made)
     else:
-        typer.echo(f"Registered {keyword} for {made['organization']}.")
+        say(f"Registered {keyword} for {made['organization']}.")
 
 
 @app.command("remove", epilog="clarion keywords remove PROMO --organization Acme")
@@ -65,7 +65,7 @@ def remove(
     if as_json:
         print_json(gone)
     else:
-        typer.echo(f"Removed {keyword} from {gone['organization']}.")
+        say(f"Removed {keyword} from {gone['organization']}.")
 
 
 @app.command("list", epilog="clarion keywords list --organization Acme")

@@ -11,7 +11,7 @@ from clarion.cli.database import organization_named, with_database
 from clarion.cli.failures import Failure
 from clarion.cli.moments import moment
 from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, Json, OrganizationName, option
-from clarion.cli.output import amount, iso, local, money, print_facts, print_json, print_table
+from clarion.cli.output import amount, iso, local, money, print_facts, print_json, print_table, say
 
 if TYPE_CHECKING:
     from clarion.runtime import Runtime
@@ -231,7 +231,7 @@ def _print(found: "list[Listed]", owners: "dict[int, Organization]", *, full: bo
     ]
     print_table(["Id", "Organization", "Recipient", "Sender", "State", "Accepted"], rows, "There is no such message.")
     if full and rows:
-        typer.echo(f"Older ones: the same with --before {rows[-1][0]}")
+        say(f"Older ones: the same with --before {rows[-1][0]}")
 
 
 def _listed(each: "Listed", owner: "Organization") -> dict[str, Any]:

@@ -21,6 +21,11 @@ _STEERING = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+def say(text: str, *, err: bool = False) -> None:
+    """A sentence for people, with names that others chose in it. `err`: on standard error."""
+    typer.echo(printable(text), err=err)
+
+
 def print_json(value: Mapping[str, Any]) -> None:
     """One object on one line of standard output."""
     typer.echo(json.dumps(value, ensure_ascii=False))
@@ -34,7 +39,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | None]], em
     for count, row in enumerate(rows, 1):  # noqa: B007  (the count of them)
         add_row(table, row)
     if not count:
-        typer.echo(empty)
+        say(empty)
         return
     console = Console()
     (console if console.is_terminal else Console(width=WIDTH)).print(table)

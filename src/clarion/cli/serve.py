@@ -7,6 +7,7 @@ import typer
 
 from clarion.cli.failures import Failure
 from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, flag, option
+from clarion.cli.output import say
 
 if TYPE_CHECKING:
     from clarion.wiring.server import Announcement
@@ -106,7 +107,7 @@ def _announce(started: "Announcement", data_dir: Path, database_url: str | None)
             "",
             *_next_steps(started, _place(data_dir, database_url)),
         ]
-    typer.echo("\n".join(lines))
+    say("\n".join(lines))
 
 
 def _next_steps(started: "Announcement", place: str) -> list[str]:

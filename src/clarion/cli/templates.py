@@ -8,7 +8,7 @@ import typer
 from clarion.cli.database import organization_named, with_database
 from clarion.cli.failures import Failure
 from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, Json, OrganizationName, option
-from clarion.cli.output import iso, local, print_facts, print_json, print_table, printable
+from clarion.cli.output import iso, local, print_facts, print_json, print_table, say
 
 if TYPE_CHECKING:
     from clarion.runtime import Runtime
@@ -53,8 +53,8 @@ def add(
     if as_json:
         print_json(_fields(view, owner))
         return
-    typer.echo(f"Added version {view.version} of {name} for {owner}{_places(view)}.")
-    typer.echo(f"Next: clarion templates approve '{name}' --organization '{owner}'")
+    say(f"Added version {view.version} of {name} for {owner}{_places(view)}.")
+    say(f"Next: clarion templates approve '{name}' --organization '{owner}'")
 
 
 @app.command("approve", epilog="clarion templates approve welcome --organization Acme")
@@ -169,9 +169,7 @@ def preview(
     if as_json:
         print_json({"text": text, "encoding": size.encoding, "segments": size.segments, "version": view.version})
     else:
-        typer.echo(
-            f"{printable(text)}\n\n{size.segments} segment{'s' if size.segments > 1 else ''} of {size.encoding}, version {view.version}"
-        )
+        say(f"{text}\n\n{size.segments} segment{'s' if size.segments > 1 else ''} of {size.encoding}, version {view.version}")
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -204,7 +202,7 @@ def _decide(
     if as_json:
         print_json(_fields(view, owner))
     else:
-        typer.echo(f"Version {view.version} of {name} is {view.state}{'; it is sent from now on' if view.in_use else ''}.")
+        say(f"Version {view.version} of {name} is {view.state}{'; it is sent from now on' if view.in_use else ''}.")
 
 
 def _variables(view: "TemplateView") -> list[str]:
