@@ -11,7 +11,7 @@ import typer
 from clarion.cli.database import organization_named, with_database
 from clarion.cli.failures import Failure
 from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, Json, OrganizationName, Yes, option
-from clarion.cli.output import amount, iso, local, money, print_facts, print_json, print_table, say
+from clarion.cli.output import amount, iso, local, money, print_facts, print_json, print_table, say, zone_of
 
 if TYPE_CHECKING:
     from clarion.runtime import Runtime
@@ -52,11 +52,12 @@ def show_list(
     if as_json:
         print_json({"broadcasts": [fields(view, owners[view.organization_id]) for view in found]})
         return
+    zone = zone_of(owner for owner in owners.values() if organization in {None, owner.name})
     rows = [
         (
             str(view.public_id),
             owners[view.organization_id].name,
-            local(view.created_at, owners[view.organization_id].zone),
+            local(view.created_at, zone),
             view.state,
             f"{view.recipients:,}",
             f"{view.counts['delivered']:,}",
@@ -66,7 +67,9 @@ def show_list(
         for view in found
     ]
     print_table(
-        ["Id", "Organization", "Accepted", "State", ">Messages", ">Delivered", ">Failed", ">Open"], rows, "There is no broadcast yet."
+        ["Id", "Organization", f"Accepted ({zone})", "State", ">Messages", ">Delivered", ">Failed", ">Open"],
+        rows,
+        "There is no broadcast yet.",
     )
     if len(found) == limit:
         say(f"Older ones: clarion broadcasts list --before {found[-1].public_id}")

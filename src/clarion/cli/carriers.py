@@ -9,7 +9,7 @@ import typer
 from clarion.cli.database import with_database
 from clarion.cli.failures import Failure
 from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, Json, Yes, option
-from clarion.cli.output import iso, local, print_json, print_table, say
+from clarion.cli.output import iso, local, print_json, print_table, say, zone_of
 
 if TYPE_CHECKING:
     from clarion.carriers.smpp.probe import ProbeResult
@@ -83,9 +83,12 @@ def add(
 @app.command("list", epilog="clarion carriers list --json")
 def show_list(data_dir: DataDir = DATA_DIR, database_url: DatabaseUrl = None, as_json: Json = False) -> None:
     """List carriers: bound, connecting or refused with the carrier's own error, and since when. Never a password."""
-    from clarion.store import tenants
+    from clarion.store import catalog, tenants
 
-    found = with_database(data_dir, database_url, lambda runtime: runtime.store.read(tenants.list_carriers))
+    async def work(runtime: "Runtime") -> "tuple[list[CarrierView], str]":
+        return await runtime.store.read(tenants.list_carriers), zone_of(await runtime.store.read(catalog.load_organizations))
+
+    found, zone = with_database(data_dir, database_url, work)
     if as_json:
         print_json({"carriers": [_fields(carrier) for carrier in found]})
         return
@@ -96,9 +99,9 @@ def show_list(data_dir: DataDir = DATA_DIR, database_url: DatabaseUrl = None, as
         # A carrier of several connections takes a line for each.
         for place, bind in enumerate(carrier.binds or (None,)):
             about = (carrier.name, reach, prices, carrier.cost, carrier.url) if place == 0 else ("", "", "", "", "")
-            rows.append((*about[:4], *_state(bind), about[4]))
+            rows.append((*about[:4], *_state(bind, zone), about[4]))
     empty = "There is no carrier yet. Add one: clarion carriers add NAME URL --price AMOUNT"
-    print_table(["Name", "Numbers", ">Price", ">Cost", "State", "Since", "Why", "URL"], rows, empty)
+    print_table(["Name", "Numbers", ">Price", ">Cost", "State", f"Since ({zone})", "Why", "URL"], rows, empty)
 
 
 @app.command("test", epilog="clarion carriers test north")
@@ -176,10 +179,10 @@ def _check_amount(flag: str, value: str | None) -> None:
         raise Failure(f"{flag} is 0 or more, not {value}.", 2)
 
 
-def _state(bind: "BindView | None") -> tuple[str, str, str]:
+def _state(bind: "BindView | None", zone: str = "UTC") -> tuple[str, str, str]:
     if bind is None:
         return ("closed", "", "no server has tried it yet")
-    return (bind.state, local(bind.since_at) or "", bind.reason)
+    return (bind.state, local(bind.since_at, zone) or "", bind.reason)
 
 
 def _fields(carrier: "CarrierView") -> dict[str, Any]:

@@ -74,7 +74,7 @@ def show_list(
         print_json({"organization": owner.name, "total": total, "optouts": [_fields(each) for each in found]})
         return
     rows = [(f"+{each.recipient}", each.reason, local(each.created_at, owner.zone)) for each in found]
-    print_table(["Number", "Why", "Since"], rows, f"Nobody has opted out of {owner.name}.")
+    print_table(["Number", "Why", f"Since ({owner.zone})"], rows, f"Nobody has opted out of {owner.name}.")
     if found and len(found) < total:
         say(f"{total:,} in all. More: clarion optouts list --organization '{owner.name}' --after +{found[-1].recipient}")
 

@@ -12,6 +12,8 @@ import typer
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from clarion.store.catalog import Organization
+
 WIDTH = 200
 """Of a table that no terminal shows: nothing is cut off for whoever reads it from a pipe."""
 
@@ -83,12 +85,19 @@ def iso(at: int | None) -> str | None:
     return None if at is None else _datetime(at).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def local(at: int | None, zone: str = "UTC") -> str | None:
+def local(at: int | None, zone: str) -> str | None:
     """A time for people, with its zone; None for none."""
     if at is None:
         return None
     when = _datetime(at).astimezone(ZoneInfo(zone))
-    return f"{when:%Y-%m-%d %H:%M:%S} {when:%Z}"
+    # Most zones of the database have no letters, only +08.
+    return f"{when:%Y-%m-%d %H:%M:%S} {'UTC' if f'{when:%Z}'[0] in '+-' else ''}{when:%Z}"
+
+
+def zone_of(organizations: "Iterable[Organization]") -> str:
+    """The zone of all times in a list about these: theirs if they share one, else UTC. Its heading names it."""
+    zones = {organization.zone for organization in organizations}
+    return zones.pop() if len(zones) == 1 else "UTC"
 
 
 def money(milli: int, currency: str) -> str:

@@ -77,7 +77,7 @@ def show_list(
         print_json({"organization": owner.name, "registered_only": owner.registered_senders, "senders": [_fields(each) for each in found]})
         return
     rows = [(each.sender, each.kind, each.network or "all", local(each.created_at, owner.zone)) for each in found]
-    print_table(["Sender", "Kind", "Network", "Registered"], rows, f"{owner.name} has registered no sender.")
+    print_table(["Sender", "Kind", "Network", f"Registered ({owner.zone})"], rows, f"{owner.name} has registered no sender.")
     rule = "It may send as these only." if owner.registered_senders else "It may send as any legal sender."
     say(rule)
 

@@ -108,7 +108,7 @@ def statement(
         )
         for entry in entries
     ]
-    print_table([">Id", "At", "What", ">Amount", "Broadcast"], rows, f"{owner.name} has no movements yet.")
+    print_table([">Id", f"At ({owner.zone})", "What", ">Amount", "Broadcast"], rows, f"{owner.name} has no movements yet.")
     if len(entries) == limit:
         say(f"Older ones: clarion wallet statement --organization '{owner.name}' --before {entries[-1].ledger_id}")
 
