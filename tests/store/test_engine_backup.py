@@ -75,6 +75,6 @@ def test_what_cannot_be_copied_is_named(sqlite_url: str, tmp_path: Path) -> None
 
 
 def test_postgres_is_copied_by_its_own_tool(tmp_path: Path) -> None:
-    with pytest.raises(BackupRefused, match=r"pg_dump --format=custom --file=.*copy\.dump 'postgresql://me@host/db'") as refused:
-        backup("postgresql://me:secret@host/db", tmp_path / "copy.dump")
+    with pytest.raises(BackupRefused, match=r"`pg_dump --format=custom --file=.*copy\.dump postgresql://me@host/db`\.$") as refused:
+        backup("postgresql://me:secret@host/db?password=secret", tmp_path / "copy.dump")
     assert "secret" not in str(refused.value)

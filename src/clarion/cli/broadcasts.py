@@ -10,6 +10,7 @@ import typer
 
 from clarion.cli.database import organization_named, with_database
 from clarion.cli.failures import Failure
+from clarion.cli.next_step import next_step
 from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, Json, OrganizationName, Yes, option
 from clarion.cli.output import amount, iso, local, money, print_facts, print_json, print_table, say, zone_of
 
@@ -72,7 +73,9 @@ def show_list(
         "There is no broadcast yet.",
     )
     if len(found) == limit:
-        say(f"Older ones: clarion broadcasts list --before {found[-1].public_id}")
+        whose = () if organization is None else ("--organization", organization)
+        words = ("broadcasts", "list", *whose, "--before", str(found[-1].public_id))
+        say(f"Older ones: {next_step(data_dir, database_url, *words)}")
 
 
 @app.command("show", epilog="clarion broadcasts show 018f3a2b-4c5d-7e6f-8a9b-0c1d00000000")

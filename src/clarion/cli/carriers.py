@@ -8,6 +8,7 @@ import typer
 
 from clarion.cli.database import with_database
 from clarion.cli.failures import Failure
+from clarion.cli.next_step import next_step
 from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, Json, Yes, option
 from clarion.cli.output import iso, local, print_json, print_table, say, zone_of
 
@@ -77,7 +78,7 @@ def add(
     else:
         where = f"numbers that begin with {prefix}" if prefix else "all numbers"
         say(f"Added the carrier {name} for {where}{f', at {price} a segment' if price else ', free of charge'}.")
-        say(f"Next: clarion carriers test {name}")
+        say(f"Next: {next_step(data_dir, database_url, 'carriers', 'test', name)}")
 
 
 @app.command("list", epilog="clarion carriers list --json")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from clarion.cli.failures import Failure
+from clarion.cli.next_step import next_step
 from clarion.cli.options import DataDir, Json, flag, option
 from clarion.cli.output import add_row, make_table, print_json, say
 from clarion.cli.serve import PORT, Port
@@ -269,11 +270,11 @@ def _print_summary(summary: Summary, *, stay: bool) -> None:
         add_row(table, row)
     Console().print(table)
     if stay:
-        place = f"--data-dir {summary.data_dir}"
+        data_dir = Path(summary.data_dir)
         say(
             f"The server goes on, {summary.url}/docs describes it. Next, in another terminal:\n\n"
-            f"  clarion broadcasts show {summary.id} {place}\n"
-            f"  clarion doctor {place}\n"
+            f"  {next_step(data_dir, None, 'broadcasts', 'show', summary.id)}\n"
+            f"  {next_step(data_dir, None, 'doctor')}\n"
             f"  curl -X POST {summary.url}/v1/sms/send-bulk/ -H 'Authorization: Bearer {summary.key}' \\\n"
             f'    -d \'{{"recipients": ["254712345678"], "message": "Hello"}}\'\n\n'
             "Ctrl-C stops it."

@@ -11,6 +11,7 @@ import typer
 
 from clarion.cli.database import organization_named, with_database
 from clarion.cli.failures import Failure
+from clarion.cli.next_step import next_step
 from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, Json, OrganizationName, option
 from clarion.cli.output import iso, local, print_json, print_table, say
 
@@ -76,7 +77,8 @@ def show_list(
     rows = [(f"+{each.recipient}", each.reason, local(each.created_at, owner.zone)) for each in found]
     print_table(["Number", "Why", f"Since ({owner.zone})"], rows, f"Nobody has opted out of {owner.name}.")
     if found and len(found) < total:
-        say(f"{total:,} in all. More: clarion optouts list --organization '{owner.name}' --after +{found[-1].recipient}")
+        words = ("optouts", "list", "--organization", owner.name, "--after", f"+{found[-1].recipient}")
+        say(f"{total:,} in all. More: {next_step(data_dir, database_url, *words)}")
 
 
 @app.command("add", epilog="clarion optouts add 0712345678 +254723456789 --reason 'asked by phone'")

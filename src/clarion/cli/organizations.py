@@ -6,6 +6,7 @@ import typer
 
 from clarion.cli.database import organization_named, with_database
 from clarion.cli.failures import Failure
+from clarion.cli.next_step import next_step
 from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, Json, option
 from clarion.cli.output import amount, print_facts, print_json, print_table, say
 from clarion.cli.senders import sender_id
@@ -85,7 +86,8 @@ def create(
         print_json(_fields(made))
     else:
         say(f"Made the organization {made.name} ({made.currency}, {made.billing}, region {made.region}, zone {made.zone}).")
-        say(f"Next: clarion keys create --organization '{made.name}' --name NAME")
+        words = ("keys", "create", "--organization", made.name, "--name", "NAME")
+        say(f"Next: {next_step(data_dir, database_url, *words)}")
 
 
 @app.command(

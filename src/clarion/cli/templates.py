@@ -7,6 +7,7 @@ import typer
 
 from clarion.cli.database import organization_named, with_database
 from clarion.cli.failures import Failure
+from clarion.cli.next_step import next_step
 from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, Json, OrganizationName, option
 from clarion.cli.output import iso, local, print_facts, print_json, print_table, say, zone_of
 
@@ -55,7 +56,7 @@ def add(
         print_json(_fields(view, owner))
         return
     say(f"Added version {view.version} of {name} for {owner}{_places(view)}.")
-    say(f"Next: clarion templates approve '{name}' --organization '{owner}'")
+    say(f"Next: {next_step(data_dir, database_url, 'templates', 'approve', name, '--organization', owner)}")
 
 
 @app.command("approve", epilog="clarion templates approve welcome --organization Acme")

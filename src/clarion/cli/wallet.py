@@ -6,6 +6,7 @@ import typer
 
 from clarion.cli.database import organization_named, with_database
 from clarion.cli.failures import Failure
+from clarion.cli.next_step import next_step
 from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, Json, OrganizationName, option
 from clarion.cli.output import amount, iso, local, money, print_facts, print_json, print_table, say
 
@@ -110,7 +111,8 @@ def statement(
     ]
     print_table([">Id", f"At ({owner.zone})", "What", ">Amount", "Broadcast"], rows, f"{owner.name} has no movements yet.")
     if len(entries) == limit:
-        say(f"Older ones: clarion wallet statement --organization '{owner.name}' --before {entries[-1].ledger_id}")
+        words = ("wallet", "statement", "--organization", owner.name, "--before", str(entries[-1].ledger_id))
+        say(f"Older ones: {next_step(data_dir, database_url, *words)}")
 
 
 def _fields(owner: "Organization", wallet: "Wallet") -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """A copy of the whole database while it is in use."""
 
 import os
+import shlex
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -19,10 +20,8 @@ def backup(url: str, file: str | os.PathLike[str]) -> Path:
     """
     target = Path(file)
     if not is_sqlite(url):
-        raise BackupRefused(
-            f"Clarion copies SQLite databases only. PostgreSQL's own tool makes the same kind of copy; type:\n"
-            f"  pg_dump --format=custom --file={target} '{_without_password(url)}'"
-        )
+        command = shlex.join(["pg_dump", "--format=custom", f"--file={target}", _without_password(url)])
+        raise BackupRefused(f"Clarion copies SQLite databases only; PostgreSQL's own tool makes the same kind of copy: `{command}`.")
     source = sqlite_path(url)
     if not source.exists():
         raise BackupRefused(f"There is no database at {source}.")
@@ -59,4 +58,6 @@ def _flush(path: Path) -> None:
 
 
 def _without_password(url: str) -> str:
-    return make_url(url)._replace(password=None).render_as_string()
+    parsed = make_url(url)
+    query = {name: value for name, value in parsed.query.items() if "password" not in name}
+    return parsed._replace(password=None).set(query=query).render_as_string()
