@@ -84,10 +84,10 @@ def demo(
     nothing of it reaches anybody.
     """
     from clarion.cli.child_server import ChildServer, require_port
-    from clarion.wiring.opening import database_file
+    from clarion.wiring.opening import database_file, is_there
 
     require_port(HOST, port)
-    if database_file(data_dir).exists():
+    if is_there(database_file(data_dir)):
         asyncio.run(_require_simulator_only(data_dir))
     server = ChildServer(HOST, port, data_dir)
     try:

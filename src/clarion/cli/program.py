@@ -29,7 +29,7 @@ from clarion.cli import (
     templates,
     wallet,
 )
-from clarion.cli.failures import explain
+from clarion.cli.failures import explain, shortened
 from clarion.cli.options import option
 from clarion.cli.output import say
 from clarion.cli.settings_file import load_settings
@@ -80,7 +80,7 @@ def run(arguments: Sequence[str]) -> int:
         explained = explain(error)
         if explained is None:
             raise
-        say(f"Error: {explained.sentence}", err=True)
+        say(f"Error: {shortened(explained.sentence)}", err=True)
         return explained.exit_code
     return code if isinstance(code, int) else 0
 

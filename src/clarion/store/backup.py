@@ -3,7 +3,7 @@
 import os
 import shlex
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from sqlalchemy import make_url
@@ -31,10 +31,10 @@ def backup(url: str, file: str | os.PathLike[str]) -> Path:
 
 def copy_database(source: Path, target: Path) -> None:
     """Copy one snapshot of a SQLite file, on disk before it has its name. Raises `BackupRefused` if `target` exists or fails."""
-    if target.exists():
-        raise BackupRefused(f"{target} exists already; name another file.")
     partial = target.with_name(f"{target.name}.partial")
     try:
+        if target.exists():
+            raise BackupRefused(f"{target} exists already; name another file.")
         partial.unlink(missing_ok=True)
         # Keys and passwords are in it: nobody else reads it, from the first byte on.
         os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
@@ -45,7 +45,8 @@ def copy_database(source: Path, target: Path) -> None:
         partial.rename(target)
         _flush(target.parent)
     except (OSError, sqlite3.Error) as error:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
         raise BackupRefused(f"The backup to {target} failed: {error}.") from error
 
 
