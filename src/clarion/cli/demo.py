@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from clarion.cli.failures import Failure
 from clarion.cli.next_step import next_step
 from clarion.cli.options import DataDir, Json, flag, option
-from clarion.cli.output import add_row, make_table, print_json, say
+from clarion.cli.output import add_row, make_console, make_table, print_json, say
 from clarion.cli.serve import PORT, Port
 
 if TYPE_CHECKING:
@@ -253,8 +253,6 @@ def _progress(*, quiet: bool) -> "Progress":
 
 
 def _print_summary(summary: Summary, *, stay: bool) -> None:
-    from rich.console import Console
-
     currency = summary.currency
     table = make_table([f"{summary.recipients:,} texts", ""])
     for row in (
@@ -268,7 +266,7 @@ def _print_summary(summary: Summary, *, stay: bool) -> None:
         ("data", summary.data_dir),
     ):
         add_row(table, row)
-    Console().print(table)
+    make_console().print(table)
     if stay:
         data_dir = Path(summary.data_dir)
         say(

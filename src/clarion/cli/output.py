@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
     from clarion.store.catalog import Organization
@@ -35,16 +36,21 @@ def print_json(value: Mapping[str, Any]) -> None:
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | None]], empty: str) -> None:
     """Rows under their headings; a sentence where there are none. A heading that begins with `>` is of numbers."""
-    from rich.console import Console
-
     table, count = make_table(columns), 0
     for count, row in enumerate(rows, 1):  # noqa: B007  (the count of them)
         add_row(table, row)
     if not count:
         say(empty)
         return
+    make_console().print(table)
+
+
+def make_console() -> "Console":
+    """Standard output, as wide as its terminal."""
+    from rich.console import Console
+
     console = Console()
-    (console if console.is_terminal else Console(width=WIDTH)).print(table)
+    return console if console.is_terminal else Console(width=WIDTH)
 
 
 def make_table(columns: Sequence[str], title: str | None = None) -> "Table":
