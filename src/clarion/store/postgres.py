@@ -124,8 +124,14 @@ class PostgresStore:
             raise Unavailable("The database is closed.")
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
         return await asyncio.shield(task)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        # A caller that was cancelled does not ask any more, and asyncio would complain of an error that nobody took.
+        if not task.cancelled():
+            task.exception()
 
     async def _repeated(self, once: Callable[[], Awaitable[T]], away: frozenset[str]) -> T:
         tries = 0
