@@ -84,7 +84,7 @@ class PostgresStore:
                 self.stats.add(1, self._timer.monotonic() - started)
                 return result
 
-        return await self._in_task(self._repeated(once, AWAY_FOR_WRITES))
+        return await self._in_task(self._noted(self._repeated(once, AWAY_FOR_WRITES)))
 
     async def read(self, function: Transaction[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """As `Store.read`. The function's own Python runs on the event loop."""
@@ -117,6 +117,13 @@ class PostgresStore:
         if self._lock is not None:
             await self._lock.close()
         await self._engine.dispose()
+
+    async def _noted(self, write: Coroutine[Any, Any, T]) -> T:
+        try:
+            return await write
+        except Unavailable as error:
+            self.stats.blocked = str(error)
+            raise
 
     async def _in_task(self, work: Coroutine[Any, Any, T]) -> T:
         if self._closed:

@@ -150,6 +150,9 @@ class Connections:
             await self._runtime.timer.sleep(RENEW_S)
             try:
                 await self._runtime.store.write(binds.renew, self._runtime.store.owner)
+                if self._runtime.store.stats.blocked is not None:
+                    # Whether writes are taken again: a renewal without binds changes nothing, and so proves nothing.
+                    await self._runtime.store.write(binds.next_fence)
             except Unavailable as error:
                 log.warning("store.unavailable", doing="leases", error=str(error))
             except Exception:
