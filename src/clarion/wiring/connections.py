@@ -14,6 +14,7 @@ from clarion.flow.receive import Receiver
 from clarion.flow.settings import Settings
 from clarion.runtime import Runtime
 from clarion.store import binds
+from clarion.store.binds import Elsewhere
 from clarion.store.catalog import Carrier
 from clarion.store.errors import Unavailable
 from clarion.wiring.connection import GRACE_S, Connection
@@ -68,6 +69,7 @@ class Connections:
         self._receivers: dict[int, Receiver] = {}
         self._unusable: set[int] = set()
         self._carriers: int | None = None
+        self._elsewhere: list[Elsewhere] = []
 
     @property
     def held(self) -> list[Connection]:
@@ -75,12 +77,16 @@ class Connections:
         return [working.connection for working in self._working.values()]
 
     def not_ready(self) -> list[str]:
-        """Why no message could be sent: a carrier is configured and none is bound, or none was looked for yet."""
+        """Why no message could be sent: a carrier is configured and none is bound, here or elsewhere, or none was looked for yet."""
         if self._carriers is None:
             return ["the carriers have not been read from the database yet"]
-        if not self._carriers or any(connection.bind.state == "bound" for connection in self.held):
+        if not self._carriers or self._is_bound or any(held.state == "bound" for held in self._elsewhere):
             return []
-        return [f"none of {self._carriers} carriers is bound; `clarion carriers list` says why"]
+        return [f"none of {self._carriers} carriers is bound; `clarion carriers list` says why", *map(_told, self._elsewhere)]
+
+    @property
+    def _is_bound(self) -> bool:
+        return any(connection.bind.state == "bound" for connection in self.held)
 
     async def run(self) -> None:
         """Follow the settings and renew the leases until cancelled; then `close`."""
@@ -123,6 +129,9 @@ class Connections:
         for key, (carrier, settings) in wanted.items():
             if key not in self._working and key not in self._ending and self._is_due(key):
                 await self._try_start(key, carrier, settings)
+        # What others do is asked only where it decides whether this process is of any use.
+        asked = bool(wanted) and not self._is_bound
+        self._elsewhere = await self._runtime.store.read(binds.elsewhere, self._runtime.store.owner) if asked else []
 
     async def close(self) -> None:
         """End all connections at once, each as `Connection.close`; those that are not done when the process must end are left."""
@@ -243,6 +252,12 @@ class Connections:
 
 def _same(wanted: Carrier, running: Carrier) -> bool:
     return (wanted.url, wanted.password) == (running.url, running.password)
+
+
+def _told(held: Elsewhere) -> str:
+    """Who has a bind that this process could not take."""
+    why = f" ({held.reason})" if held.reason else ""
+    return f"process {held.owner}{f' at {held.host}' if held.host else ''} holds {held.carrier}, which is {held.state}{why}"
 
 
 def _reason(error: BaseException) -> str:
