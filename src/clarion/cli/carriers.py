@@ -36,6 +36,19 @@ Price = Annotated[
 ]
 Cost = Annotated[str | None, option("--cost", help="What the carrier takes, for you to compare.", metavar="AMOUNT", show_default=False)]
 Prefix = Annotated[str, option("--prefix", help="The numbers it takes, like +254.", metavar="DIGITS", show_default="all")]
+# A default for `add` must not change what is there: these have names of their own in the environment and the settings file.
+NewUrl = Annotated[
+    str | None,
+    option("--url", prefix="NEW_", help="How it is spoken to, as with `add`; the password stays.", metavar="URL", show_default=False),
+]
+NewPrice = Annotated[
+    str | None,
+    option("--price", prefix="NEW_", help="Of a segment; what was accepted keeps its own.", metavar="AMOUNT", show_default=False),
+]
+NewCost = Annotated[str | None, option("--cost", prefix="NEW_", help="What the carrier takes.", metavar="AMOUNT", show_default=False)]
+NewPasswordFile = Annotated[
+    Path | None, option("--password-file", prefix="NEW_", help="A file with another password.", metavar="FILE", show_default=False)
+]
 PasswordFile = Annotated[
     Path | None,
     option("--password-file", help="A file with the password, which the URL then leaves out.", metavar="FILE", show_default=False),
@@ -79,6 +92,50 @@ def add(
         where = f"numbers that begin with {prefix}" if prefix else "all numbers"
         say(f"Added the carrier {name} for {where}{f', at {price} a segment' if price else ', free of charge'}.")
         say(f"Next: {next_step(data_dir, database_url, 'carriers', 'test', name)}")
+
+
+@app.command(
+    "set",
+    epilog="clarion carriers set north --price 1.20 --cost 0.70\n\n"
+    "clarion carriers set north --url 'smpp://acme@smsc.example.net:2775?window=500&rate=300'",
+)
+def change(
+    name: CarrierName,
+    url: NewUrl = None,
+    price: NewPrice = None,
+    cost: NewCost = None,
+    password_file: NewPasswordFile = None,
+    data_dir: DataDir = DATA_DIR,
+    database_url: DatabaseUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Change a carrier. A running server goes by it within two seconds; a window or a rate needs no new connection."""
+    from clarion.carriers.smpp.settings import parse_url, url_without_password
+    from clarion.store import carriers, tenants
+
+    if (url, price, cost, password_file) == (None,) * 4:
+        raise Failure("There is nothing to change: name what, as `clarion carriers set --help` shows.", 2)
+    password = _password_in(password_file)
+    for flag, value in (("--price", price), ("--cost", cost)):
+        _check_amount(flag, value)
+    if url is not None:
+        password = parse_url(url, password).password or password
+
+    async def work(runtime: "Runtime") -> "CarrierView":
+        known_url, known_password = await runtime.store.read(tenants.carrier_login, name)
+        # What it will be must be of use, whichever half of it is another.
+        parse_url(url or known_url, known_password if password is None else password)
+        changed = carriers.CarrierChange(None if url is None else url_without_password(url), password, price, cost)
+        carrier_id = await runtime.store.write(carriers.change_carrier, name, changed)
+        return next(view for view in await runtime.store.read(tenants.list_carriers) if view.id == carrier_id)
+
+    made = with_database(data_dir, database_url, work)
+    if as_json:
+        print_json(_fields(made))
+    else:
+        prices = ", ".join(price for _, price in made.prices) or "free"
+        cost = "" if made.cost is None else f", cost {made.cost}"
+        say(f"Changed the carrier {name}: {made.url}, price {prices}{cost}.")
 
 
 @app.command("list", epilog="clarion carriers list --json")

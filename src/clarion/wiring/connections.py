@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections.abc import Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
@@ -116,7 +116,7 @@ class Connections:
         unwanted = [
             key
             for key, working in self._working.items()
-            if key not in ended and (key not in wanted or not _same(wanted[key][0], working.connection.carrier))
+            if key not in ended and (key not in wanted or not _fits(wanted[key][1], working.connection.bind.settings))
         ]
         # All of them before any: what one gives back must not be taken by another that is about to end.
         for key in unwanted:
@@ -126,6 +126,8 @@ class Connections:
             self._leave(key, self._end(self._working.pop(key), GRACE_S if key[0] in kept else REMOVED_S))
         for key in ended:
             self._leave(key, self._report(key, self._working.pop(key)))
+        for key, working in self._working.items():
+            self._adjust(working.connection, *wanted[key])
         for key, (carrier, settings) in wanted.items():
             if key not in self._working and key not in self._ending and self._is_due(key):
                 await self._try_start(key, carrier, settings)
@@ -201,15 +203,28 @@ class Connections:
             return
         if lease.in_doubt:
             log.warning("bind.doubt", carrier=carrier.name, bind=lease.bind_id, messages=lease.in_doubt)
+        bucket = self._bucket(carrier_id, settings)
+        receiver = self._receivers.setdefault(carrier_id, Receiver(self._runtime, carrier_id, carrier.reference_form, settings.sender))
+        connection = Connection(self._runtime, lease, carrier, settings, bucket, receiver)
+        task = asyncio.create_task(connection.run(), name=f"bind {carrier.name}/{slot}")
+        self._working[key] = _Working(connection, task, self._runtime.timer.monotonic())
+
+    def _adjust(self, connection: Connection, carrier: Carrier, settings: SmppSettings) -> None:
+        """Let a connection go on under another window or rate: nothing is lost or doubled where nothing ends."""
+        if settings == connection.bind.settings:
+            return
+        self._bucket(carrier.id, settings)
+        connection.adjust(carrier, settings)
+        log.info("carrier.adjusted", carrier=carrier.name, window=settings.window, rate_per_second=settings.rate_per_second)
+
+    def _bucket(self, carrier_id: int, settings: SmppSettings) -> TokenBucket:
+        """The carrier's own, at the rate that it has now."""
         rate = settings.rate_per_second
         burst = max(1.0, rate * BURST_S)
         bucket = self._buckets.setdefault(carrier_id, TokenBucket(rate, burst))
         if bucket.rate_per_second != rate:
             bucket.set_rate(rate, self._runtime.timer.monotonic(), burst)
-        receiver = self._receivers.setdefault(carrier_id, Receiver(self._runtime, carrier_id, carrier.reference_form, settings.sender))
-        connection = Connection(self._runtime, lease, carrier, settings, bucket, receiver)
-        task = asyncio.create_task(connection.run(), name=f"bind {carrier.name}/{slot}")
-        self._working[key] = _Working(connection, task, self._runtime.timer.monotonic())
+        return bucket
 
     async def _end(self, working: _Working, begun_s: float) -> None:
         connection, reason = working.connection, None
@@ -250,8 +265,9 @@ class Connections:
         return settings
 
 
-def _same(wanted: Carrier, running: Carrier) -> bool:
-    return (wanted.url, wanted.password) == (running.url, running.password)
+def _fits(wanted: SmppSettings, running: SmppSettings) -> bool:
+    """Whether a connection may go on: window, rate and the number of binds are ours alone, the carrier is told none of them."""
+    return replace(wanted, window=running.window, rate_per_second=running.rate_per_second, binds=running.binds) == running
 
 
 def _told(held: Elsewhere) -> str:
