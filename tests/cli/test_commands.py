@@ -173,6 +173,26 @@ def test_a_backup_is_a_database_and_is_never_written_over(with_acme: Any) -> Non
 
 
 def test_postgres_is_copied_by_its_own_tool(postgres_url: str, beside_sqlite: Any) -> None:
-    done = beside_sqlite("backup", "copy.backup", "--database-url", postgres_url)
-    assert done.returncode == 1
-    assert "pg_dump" in done.stderr
+    assert "`pg_dump " in beside_sqlite.refused("backup", "copy.backup", "--database-url", postgres_url)
+
+
+def test_a_carrier_is_changed_in_what_is_named(clarion: Any, tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("s3cret!\n")
+    clarion.json("carriers", "add", "north", "smpp://acme:hunter2@127.0.0.1:1?window=20", "--price", "1.00", "--prefix", "+254")
+    # What `add` has as a default is none here.
+    clarion.settings |= {"CLARION_PRICE": "9.00", "CLARION_COST": "8.00"}
+    made = clarion.json("carriers", "set", "north", "--url", "smpp://acme@127.0.0.1:1?window=500&rate=300")
+    assert (made["url"], made["cost"]) == ("smpp://acme@127.0.0.1:1?window=500&rate=300", None)
+    assert made["prices"] == [{"prefix": "+254", "amount": "1.00"}]
+    made = clarion.json("carriers", "set", "north", "--price", "1.20", "--cost", "0.70", "--password-file", str(tmp_path / "password"))
+    assert (made["prefixes"], made["prices"], made["cost"]) == (["+254"], [{"prefix": "+254", "amount": "1.20"}], "0.70")
+    assert clarion.json("carriers", "list")["carriers"] == [made]
+    said = clarion("carriers", "set", "north", "--url", "smpp://acme:other@127.0.0.1:2").stdout
+    assert said == "Changed the carrier north: smpp://acme@127.0.0.1:2, price 1.20, cost 0.70.\n"
+    assert "nothing to change" in clarion.refused("carriers", "set", "north", code=2)
+    assert "there are north" in clarion.refused("carriers", "set", "south", "--price", "1")
+    assert "windou is no setting" in clarion.refused("carriers", "set", "north", "--url", "smpp://a@h?windou=3", code=2)
+    assert "--price: 'cheap' is no amount" in clarion.refused("carriers", "set", "north", "--price", "cheap", code=2)
+    (tmp_path / "password").write_text("much too long")
+    refused = clarion.refused("carriers", "set", "north", "--password-file", str(tmp_path / "password"), code=2)
+    assert "SMPP 3.4 allows 8" in refused

@@ -104,15 +104,20 @@ def test_the_settings_file_may_be_named_anywhere(beside_sqlite: Any) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("port = 1\nprot = 2\n", "line 2: there is no setting 'prot'. Did you mean port?"),
-        ("[serve]\nport = 1\n", "line 1: there is no setting 'serve'. There are "),
+        ("port = 1\nprot = 2\n", "There is no setting 'prot' ({file}, line 2); the closest is port."),
+        ("Database-URL = 2\n", "There is no setting 'Database-URL' ({file}, line 1); the closest is database_url."),
+        ("[serve]\nport = 1\n", "There is no table 'serve' ({file}, line 1): settings stand without one, like port = 8080."),
+        (f"{'x' * 5000} = 1", f"There is no setting '{'x' * 40}…' ({{file}}, line 1); the closest is "),
         ("port = \n", "is no TOML"),
         ('port = "high"\n', "port"),
     ],
 )
 def test_a_settings_file_that_is_wrong_is_refused(beside_sqlite: Any, text: str, words: str) -> None:
     (beside_sqlite.folder / "clarion.toml").write_text(text)
-    assert words in beside_sqlite.refused("serve", code=2)
+    said = beside_sqlite.refused("serve", code=2)
+    file = beside_sqlite.folder / "clarion.toml"
+    assert words.replace("{file}", str(file)) in said
+    assert len(said) < 200 + len(str(file))
     assert "cannot be read" in beside_sqlite.refused("keys", "list", "--config", "absent.toml", code=2)
 
 
@@ -162,3 +167,29 @@ def test_a_pipe_that_closes_is_no_error(beside_sqlite: Any) -> None:
     command = f"{sys.executable} -m clarion.cli --help | head -1"
     done = subprocess.run(["bash", "-c", command], env=beside_sqlite.environment, capture_output=True, text=True, timeout=60)
     assert done.stderr == ""
+
+
+LONG = "x" * 5_000
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("keys", "list", "--data-dir", LONG),
+        ("keys", "list", "--config", LONG),
+        ("keys", "list", "--organization", LONG),
+        ("serve", "--port", "0", "--data-dir", LONG),
+        ("demo", "--port", "0", "--data-dir", LONG),
+        ("backup", LONG),
+        ("optouts", "import", LONG),
+        ("organizations", "create", "A", "--currency", LONG),
+        ("carriers", "add", "north", f"smpp://a@h?{LONG}=1"),
+        ("organizations", LONG),
+    ],
+)
+def test_what_is_too_long_is_refused_in_a_line(beside_sqlite: Any, arguments: tuple[str, ...]) -> None:
+    done = beside_sqlite(*arguments)
+    assert done.returncode in {1, 2}
+    assert done.stderr.startswith("Error: ")
+    assert done.stderr.count("\n") == 1
+    assert len(done.stderr) < 600, done.stderr

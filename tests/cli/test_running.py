@@ -53,6 +53,10 @@ def test_a_first_start_says_all_that_is_needed_and_the_rest_works_beside_it(besi
     assert clarion.json("broadcasts", "list", *place)["broadcasts"][0]["id"] == sent["campaign_id"]
     people = clarion("broadcasts", "show", sent["campaign_id"], *place).stdout
     assert "KES 2.00 reserved" in people
+    for verb in ("show", "watch", "list"):
+        printed = clarion("broadcasts", verb, *([] if verb == "list" else [sent["campaign_id"]]), *place).stdout
+        assert sent["campaign_id"] in printed
+        assert printed.endswith("\n"), verb
     history = clarion.json("messages", "show", sent["results"][0]["id"], *place)
     assert history["id"] == sent["results"][0]["id"]
     assert history["events"][0]["what"] == "accepted"

@@ -101,7 +101,7 @@ def test_a_key_with_bounds(clarion: Any) -> None:
     assert listed == {name: value for name, value in made.items() if name != "key"}
     shown = clarion("keys", "list").stdout
     assert "teekrr, 192.0.2.0/24, 2001:db8::1/128" in shown
-    assert "valid until 2999-01-30" in shown
+    assert "valid until 2999-01-31 00:00:00 EAT" in shown
     create = ("keys", "create", "--name", "x")
     assert "no API 'twilio'" in clarion.refused(*create, "--face", "twilio", code=2)
     assert "no scope" in clarion.refused(*create, "--scope", "everything", code=2)

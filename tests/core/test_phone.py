@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from phonenumbers import PhoneNumberType, ValidationResult
 
 from clarion.core import phone
-from clarion.core.phone import default_region, format_international, is_assigned, parse, parse_many, region_of, zones_of
+from clarion.core.phone import default_region, format_international, parse, parse_many
 
 REGIONS = sorted(phonenumbers.SUPPORTED_REGIONS)
 
@@ -107,34 +107,6 @@ def test_a_length_just_within_the_limit_passes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("digits", "assigned", "region", "zones"),
-    [
-        (254712345678, True, "KE", ("Africa/Nairobi",)),
-        (256772123456, True, "UG", ("Africa/Kampala",)),
-        (12125551234, True, "US", ("America/New_York",)),
-        (14165551234, True, "CA", ("America/Toronto",)),
-        (390612345678, True, "IT", ("Europe/Rome",)),
-        (15551234567, False, None, ()),
-        (254312345678, False, "KE", ()),
-        (80012345678, True, None, ()),  # international freephone: assigned, in no country
-        (12345, False, None, ()),
-        (999, False, None, ()),
-        (0, False, None, ()),
-    ],
-)
-def test_what_digits_tell(digits: int, assigned: bool, region: str | None, zones: tuple[str, ...]) -> None:
-    assert is_assigned(digits) == assigned
-    assert region_of(digits) == region
-    assert zones_of(digits) == zones
-
-
-def test_zones_of_a_wide_country_are_all_of_them() -> None:
-    zones = zones_of(18002530000)
-    assert len(zones) > 5
-    assert "America/New_York" in zones
-
-
-@pytest.mark.parametrize(
     ("currency", "region"), [("KES", "KE"), ("MYR", "MY"), ("USD", "US"), ("GBP", "GB"), ("EUR", "DE"), ("XOF", "SN"), ("NGN", "NG")]
 )
 def test_default_region(currency: str, region: str) -> None:
@@ -220,17 +192,6 @@ def test_what_is_decided_quickly_is_what_the_authority_says() -> None:
                 decided += quick is not None
     # Most honest spellings need no authority; else the quick way would be right and of no use.
     assert decided > tried / 2
-
-
-def test_what_is_assigned_is_what_the_authority_says() -> None:
-    chance = random.Random(8)
-    for _region, number in chance.sample(examples(), 700):
-        digits = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)[1:]
-        changed = digits[:-4] + "".join(chance.choice("0123456789") for _ in range(4))
-        other = digits[:3] + chance.choice("0123456789") + digits[4:]
-        for text in (digits, changed, other):
-            number_read = read("+" + text, None)
-            assert is_assigned(int(text)) == (number_read is not None and phonenumbers.is_valid_number(number_read)), text
 
 
 @given(st.text("+0123456789 -()", max_size=24), st.sampled_from(REGIONS))

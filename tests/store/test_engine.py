@@ -1,6 +1,7 @@
 """What both engines promise (law 5): one suite, run on SQLite and on PostgreSQL."""
 
 import asyncio
+import gc
 import threading
 import time
 from collections.abc import Callable
@@ -234,3 +235,27 @@ async def until(read: Callable[[], Any], wanted: object) -> None:
     async with asyncio.timeout(LIMIT_S):
         while await read() != wanted:
             await asyncio.sleep(0.005)
+
+
+async def test_nobody_complains_of_an_error_whose_caller_is_gone(store: Store) -> None:
+    """As at a stop: stages are cancelled, and what they had asked for fails."""
+    loop, complaints, begun = asyncio.get_running_loop(), [], []
+    loop.set_exception_handler(lambda _, context: complaints.append(context["message"]))
+
+    def fail(_connection: Connection) -> None:
+        begun.append(True)
+        raise LookupError("nobody hears this")
+
+    for ask in (store.write, store.read):
+        caller = asyncio.create_task(ask(fail))
+        await asyncio.sleep(0)
+        caller.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await caller
+    async with asyncio.timeout(30):
+        while len(begun) < 2:
+            await asyncio.sleep(0.01)
+    await store.close()
+    gc.collect()
+    await asyncio.sleep(0)
+    assert complaints == []

@@ -69,12 +69,30 @@ def test_what_cannot_be_copied_is_named(sqlite_url: str, tmp_path: Path) -> None
     with pytest.raises(BackupRefused, match="No such file or directory"):
         backup(sqlite_url, tmp_path / "no" / "folder" / "copy.db")
     (tmp_path / "garbage.db").write_bytes(b"no database" * 1000)
-    with pytest.raises(BackupRefused, match="not a database"):
+    with pytest.raises(BackupRefused, match=r"damaged .file is not a database.*restore a backup"):
         backup(f"sqlite:///{tmp_path}/garbage.db", tmp_path / "copy.db")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clarion.db", "garbage.db"]
 
 
+PAGE = 4096
+
+
+@pytest.mark.parametrize("damage", [b"\0" * PAGE, b"\xff" * PAGE])
+def test_a_damaged_database_is_refused_and_nothing_is_left(sqlite_url: str, tmp_path: Path, damage: bytes) -> None:
+    """Any page of a table: the copy has it as it is, and would be believed for years."""
+    file = tmp_path / "clarion.db"
+    with closing(sqlite3.connect(file)) as connection:
+        assert connection.execute("PRAGMA page_size").fetchone() == (PAGE,)
+        (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'messages'").fetchone()
+    with file.open("r+b") as database:
+        database.seek((root - 1) * PAGE)
+        database.write(damage)
+    with pytest.raises(BackupRefused, match=r"clarion\.db is damaged \(.+: stop the server and restore a backup"):
+        backup(sqlite_url, tmp_path / "copy.db")
+    assert [path.name for path in tmp_path.iterdir()] == ["clarion.db"]
+
+
 def test_postgres_is_copied_by_its_own_tool(tmp_path: Path) -> None:
-    with pytest.raises(BackupRefused, match=r"pg_dump --format=custom --file=.*copy\.dump 'postgresql://me@host/db'") as refused:
-        backup("postgresql://me:secret@host/db", tmp_path / "copy.dump")
+    with pytest.raises(BackupRefused, match=r"`pg_dump --format=custom --file=.*copy\.dump postgresql://me@host/db`\.$") as refused:
+        backup("postgresql://me:secret@host/db?password=secret", tmp_path / "copy.dump")
     assert "secret" not in str(refused.value)

@@ -182,10 +182,12 @@ async def test_a_server_that_is_stopped_and_started_is_used_again() -> None:
         await asyncio.to_thread(server.stop)
         with pytest.raises(Unavailable, match="cannot be reached"):
             await store.write(bump)
+        assert "cannot be reached" in str(store.stats.blocked)
         with pytest.raises(Unavailable, match="cannot be reached"):
             await store.read(value)
         await asyncio.to_thread(server.start)
         assert await store.write(bump) == 2
+        assert store.stats.blocked is None
         await store.close()
     finally:
         server.cleanup()

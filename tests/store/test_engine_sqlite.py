@@ -170,3 +170,23 @@ def test_a_killed_server_leaves_its_folder_free(tmp_path: Path) -> None:
         assert refused.value.pid == server.pid
         server.send_signal(signal.SIGKILL)
     lock_folder(tmp_path).release()
+
+
+async def test_the_last_write_that_was_not_taken_is_known_until_one_is(make_store: MakeStore) -> None:
+    """One that changes nothing does not count: a full disk takes it too."""
+    store = await make_store()
+    await store.write(bump)
+    assert store.stats.blocked is None
+
+    def too_much(connection: Connection) -> None:
+        rows.all(connection, f"PRAGMA max_page_count = {rows.one(connection, 'PRAGMA page_count')[0] + 10}")
+        fill(connection, 100)
+
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            await store.write(too_much)
+        assert store.stats.blocked == "The disk of the database is full."
+        assert await store.write(value) > 0
+        assert store.stats.blocked == "The disk of the database is full."
+        await store.write(bump)
+        assert store.stats.blocked is None

@@ -12,7 +12,7 @@ from tests.conftest import MakeStore
 from tests.flow.hand import PRICE, Hand, by_hand, fact
 
 from clarion.flow.accept import Accepted
-from clarion.store import Store, broadcasts, money
+from clarion.store import Store, broadcasts, money, wallets
 from clarion.store import tables as t
 from clarion.store.broadcasts import Draft, Reserved, Shortfall, Terms
 
@@ -142,8 +142,8 @@ async def test_a_statement_is_paged_from_the_newest(store: Store) -> None:
     hand = await by_hand(store)
     for _ in range(3):
         await hand.accept(1)
-    first = await hand.store.read(money.statement, hand.organization.id, None, 3)
-    second = await hand.store.read(money.statement, hand.organization.id, first[-1].ledger_id, 3)
+    first = await hand.store.read(wallets.statement_of, hand.organization.id, None, 3)
+    second = await hand.store.read(wallets.statement_of, hand.organization.id, first[-1].ledger_id, 3)
     assert [line.kind for line in [*first, *second]] == ["reserve"] * 3 + ["top_up"]
     assert [line.amount_milli for line in first] == [PRICE] * 3
 

@@ -10,6 +10,8 @@ from sqlalchemy import Connection
 from clarion.core.money import InvalidAmount, UnknownCurrency
 from clarion.core.zones import main_zone
 from clarion.store import Store, binds, catalog, rows, tenants
+from clarion.store.carriers import CarrierChange, change_carrier
+from clarion.store.catalog import read_version
 from clarion.store.tenants import AlreadyThere, NewCarrier, NewKey, NewOrganization, NotThere
 from clarion.wiring.machine import SystemIds
 
@@ -179,3 +181,33 @@ async def test_no_key_is_in_the_database(store: Store) -> None:
     token = "tk_live_" + SystemIds().token(32)
     await store.write(tenants.create_key, NewKey(organization_id, "backend"), token, NOW)
     assert token not in await store.read(everything)
+
+
+async def test_a_changed_carrier_keeps_what_was_not_named(store: Store) -> None:
+    await make(store, "Acme")
+    carrier_id = await store.write(tenants.add_carrier, NORTH, NOW)
+    version = await store.read(read_version)
+    assert await store.write(change_carrier, "north", CarrierChange(price="2.50")) == carrier_id
+    assert await store.read(read_version) > version
+    (view,) = await store.read(tenants.list_carriers)
+    assert (view.url, view.prices, view.cost) == (NORTH.url, ((NORTH.prefix, "2.50"),), NORTH.cost)
+    assert await store.read(tenants.carrier_login, "north") == (NORTH.url, "secret")
+    await store.write(change_carrier, "north", CarrierChange(url="smpp://other@127.0.0.1", cost="0.10"))
+    assert await store.read(tenants.carrier_login, "north") == ("smpp://other@127.0.0.1", "secret")
+    await store.write(change_carrier, "north", CarrierChange(password="changed"))
+    assert await store.read(tenants.carrier_login, "north") == ("smpp://other@127.0.0.1", "changed")
+    (view,) = await store.read(tenants.list_carriers)
+    assert (view.prefixes, view.prices, view.cost) == ((NORTH.prefix,), ((NORTH.prefix, "2.50"),), "0.10")
+    with pytest.raises(InvalidAmount):
+        await store.write(change_carrier, "north", CarrierChange(price="0.0000001"))
+    with pytest.raises(NotThere, match="there are north"):
+        await store.write(change_carrier, "south", CarrierChange(price="1"))
+    await store.write(tenants.put_simulator, "smpp://simulator@127.0.0.1:1", NOW)
+    with pytest.raises(AlreadyThere, match="built-in"):
+        await store.write(change_carrier, "simulator", CarrierChange(price="1"))
+
+
+async def test_a_free_carrier_may_get_a_price(store: Store) -> None:
+    await store.write(tenants.add_carrier, NewCarrier("free", "smpp://a@127.0.0.1", "", "254"), NOW)
+    await store.write(change_carrier, "free", CarrierChange(price="1.00"))
+    assert (await store.read(tenants.list_carriers))[0].prices == (("254", "1.00"),)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, Json
-from clarion.cli.output import print_json
+from clarion.cli.output import print_json, say
 
 EPILOG = "clarion backup clarion-2026-03-28.backup"
 
@@ -26,4 +26,4 @@ def backup(file: Target, data_dir: DataDir = DATA_DIR, database_url: DatabaseUrl
     if as_json:
         print_json({"id": str(made), "file": str(made), "bytes": made.stat().st_size})
     else:
-        typer.echo(f"Copied to {made} ({made.stat().st_size:,} bytes). It holds keys and passwords: keep it safe.")
+        say(f"Copied to {made} ({made.stat().st_size:,} bytes). It holds keys and passwords: keep it safe.")

@@ -10,8 +10,9 @@ import typer
 
 from clarion.cli.database import organization_named, with_database
 from clarion.cli.failures import Failure
+from clarion.cli.next_step import next_step
 from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, Json, OrganizationName, Yes, option
-from clarion.cli.output import amount, iso, local, money, print_facts, print_json, print_table
+from clarion.cli.output import amount, iso, local, money, print_facts, print_json, print_table, say, zone_of
 
 if TYPE_CHECKING:
     from clarion.runtime import Runtime
@@ -52,11 +53,12 @@ def show_list(
     if as_json:
         print_json({"broadcasts": [fields(view, owners[view.organization_id]) for view in found]})
         return
+    zone = zone_of(owner for owner in owners.values() if organization in {None, owner.name})
     rows = [
         (
             str(view.public_id),
             owners[view.organization_id].name,
-            local(view.created_at, owners[view.organization_id].zone),
+            local(view.created_at, zone),
             view.state,
             f"{view.recipients:,}",
             f"{view.counts['delivered']:,}",
@@ -66,10 +68,14 @@ def show_list(
         for view in found
     ]
     print_table(
-        ["Id", "Organization", "Accepted", "State", ">Messages", ">Delivered", ">Failed", ">Open"], rows, "There is no broadcast yet."
+        ["Id", "Organization", f"Accepted ({zone})", "State", ">Messages", ">Delivered", ">Failed", ">Open"],
+        rows,
+        "There is no broadcast yet.",
     )
     if len(found) == limit:
-        typer.echo(f"Older ones: clarion broadcasts list --before {found[-1].public_id}")
+        whose = () if organization is None else ("--organization", organization)
+        words = ("broadcasts", "list", *whose, "--before", str(found[-1].public_id))
+        say(f"Older ones: {next_step(data_dir, database_url, *words)}")
 
 
 @app.command("show", epilog="clarion broadcasts show 018f3a2b-4c5d-7e6f-8a9b-0c1d00000000")
@@ -190,7 +196,7 @@ def _control(
         return
     counts = by_state(view)
     left = f"{counts['waiting'] + counts['retry']:,} to be sent, {counts['marked']:,} on the way"
-    typer.echo(f"{view.public_id} is {'' if done.changed else 'already '}{done.state}: {left}.")
+    say(f"{view.public_id} is {'' if done.changed else 'already '}{done.state}: {left}.")
 
 
 FAILED = ("undelivered", "refused", "suppressed", "expired", "cancelled", "undetermined")

@@ -8,8 +8,9 @@ import typer
 
 from clarion.cli.database import with_database
 from clarion.cli.failures import Failure
+from clarion.cli.next_step import next_step
 from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, Json, Yes, option
-from clarion.cli.output import iso, local, print_json, print_table
+from clarion.cli.output import iso, local, print_json, print_table, say, zone_of
 
 if TYPE_CHECKING:
     from clarion.carriers.smpp.probe import ProbeResult
@@ -35,6 +36,19 @@ Price = Annotated[
 ]
 Cost = Annotated[str | None, option("--cost", help="What the carrier takes, for you to compare.", metavar="AMOUNT", show_default=False)]
 Prefix = Annotated[str, option("--prefix", help="The numbers it takes, like +254.", metavar="DIGITS", show_default="all")]
+# A default for `add` must not change what is there: these have names of their own in the environment and the settings file.
+NewUrl = Annotated[
+    str | None,
+    option("--url", prefix="NEW_", help="How it is spoken to, as with `add`; the password stays.", metavar="URL", show_default=False),
+]
+NewPrice = Annotated[
+    str | None,
+    option("--price", prefix="NEW_", help="Of a segment; what was accepted keeps its own.", metavar="AMOUNT", show_default=False),
+]
+NewCost = Annotated[str | None, option("--cost", prefix="NEW_", help="What the carrier takes.", metavar="AMOUNT", show_default=False)]
+NewPasswordFile = Annotated[
+    Path | None, option("--password-file", prefix="NEW_", help="A file with another password.", metavar="FILE", show_default=False)
+]
 PasswordFile = Annotated[
     Path | None,
     option("--password-file", help="A file with the password, which the URL then leaves out.", metavar="FILE", show_default=False),
@@ -76,16 +90,63 @@ def add(
         print_json(_fields(made))
     else:
         where = f"numbers that begin with {prefix}" if prefix else "all numbers"
-        typer.echo(f"Added the carrier {name} for {where}{f', at {price} a segment' if price else ', free of charge'}.")
-        typer.echo(f"Next: clarion carriers test {name}")
+        say(f"Added the carrier {name} for {where}{f', at {price} a segment' if price else ', free of charge'}.")
+        say(f"Next: {next_step(data_dir, database_url, 'carriers', 'test', name)}")
+
+
+@app.command(
+    "set",
+    epilog="clarion carriers set north --price 1.20 --cost 0.70\n\n"
+    "clarion carriers set north --url 'smpp://acme@smsc.example.net:2775?window=500&rate=300'",
+)
+def change(
+    name: CarrierName,
+    url: NewUrl = None,
+    price: NewPrice = None,
+    cost: NewCost = None,
+    password_file: NewPasswordFile = None,
+    data_dir: DataDir = DATA_DIR,
+    database_url: DatabaseUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Change a carrier. A running server goes by it within two seconds; a window or a rate needs no new connection."""
+    from clarion.carriers.smpp.settings import parse_url, url_without_password
+    from clarion.store import carriers, tenants
+
+    if (url, price, cost, password_file) == (None,) * 4:
+        raise Failure("There is nothing to change: name what, as `clarion carriers set --help` shows.", 2)
+    password = _password_in(password_file)
+    for flag, value in (("--price", price), ("--cost", cost)):
+        _check_amount(flag, value)
+    if url is not None:
+        password = parse_url(url, password).password or password
+
+    async def work(runtime: "Runtime") -> "CarrierView":
+        known_url, known_password = await runtime.store.read(tenants.carrier_login, name)
+        # What it will be must be of use, whichever half of it is another.
+        parse_url(url or known_url, known_password if password is None else password)
+        changed = carriers.CarrierChange(None if url is None else url_without_password(url), password, price, cost)
+        carrier_id = await runtime.store.write(carriers.change_carrier, name, changed)
+        return next(view for view in await runtime.store.read(tenants.list_carriers) if view.id == carrier_id)
+
+    made = with_database(data_dir, database_url, work)
+    if as_json:
+        print_json(_fields(made))
+    else:
+        prices = ", ".join(price for _, price in made.prices) or "free"
+        cost = "" if made.cost is None else f", cost {made.cost}"
+        say(f"Changed the carrier {name}: {made.url}, price {prices}{cost}.")
 
 
 @app.command("list", epilog="clarion carriers list --json")
 def show_list(data_dir: DataDir = DATA_DIR, database_url: DatabaseUrl = None, as_json: Json = False) -> None:
     """List carriers: bound, connecting or refused with the carrier's own error, and since when. Never a password."""
-    from clarion.store import tenants
+    from clarion.store import catalog, tenants
 
-    found = with_database(data_dir, database_url, lambda runtime: runtime.store.read(tenants.list_carriers))
+    async def work(runtime: "Runtime") -> "tuple[list[CarrierView], str]":
+        return await runtime.store.read(tenants.list_carriers), zone_of(await runtime.store.read(catalog.load_organizations))
+
+    found, zone = with_database(data_dir, database_url, work)
     if as_json:
         print_json({"carriers": [_fields(carrier) for carrier in found]})
         return
@@ -96,9 +157,9 @@ def show_list(data_dir: DataDir = DATA_DIR, database_url: DatabaseUrl = None, as
         # A carrier of several connections takes a line for each.
         for place, bind in enumerate(carrier.binds or (None,)):
             about = (carrier.name, reach, prices, carrier.cost, carrier.url) if place == 0 else ("", "", "", "", "")
-            rows.append((*about[:4], *_state(bind), about[4]))
+            rows.append((*about[:4], *_state(bind, zone), about[4]))
     empty = "There is no carrier yet. Add one: clarion carriers add NAME URL --price AMOUNT"
-    print_table(["Name", "Numbers", ">Price", ">Cost", "State", "Since", "Why", "URL"], rows, empty)
+    print_table(["Name", "Numbers", ">Price", ">Cost", "State", f"Since ({zone})", "Why", "URL"], rows, empty)
 
 
 @app.command("test", epilog="clarion carriers test north")
@@ -142,9 +203,7 @@ def remove(
     if as_json:
         print_json({"id": removed.id, "name": name, "waiting": removed.waiting})
     else:
-        typer.echo(
-            f"Removed the carrier {name}. {removed.waiting} messages that waited for it take another route or are refused, uncharged."
-        )
+        say(f"Removed the carrier {name}. {removed.waiting} messages that waited for it take another route or are refused, uncharged.")
 
 
 def _password_in(file: Path | None) -> str | None:
@@ -178,10 +237,10 @@ def _check_amount(flag: str, value: str | None) -> None:
         raise Failure(f"{flag} is 0 or more, not {value}.", 2)
 
 
-def _state(bind: "BindView | None") -> tuple[str, str, str]:
+def _state(bind: "BindView | None", zone: str = "UTC") -> tuple[str, str, str]:
     if bind is None:
         return ("closed", "", "no server has tried it yet")
-    return (bind.state, local(bind.since_at) or "", bind.reason)
+    return (bind.state, local(bind.since_at, zone) or "", bind.reason)
 
 
 def _fields(carrier: "CarrierView") -> dict[str, Any]:

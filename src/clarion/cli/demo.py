@@ -8,11 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from clarion.cli.failures import Failure
+from clarion.cli.next_step import next_step
 from clarion.cli.options import DataDir, Json, flag, option
-from clarion.cli.output import add_row, make_table, print_json
+from clarion.cli.output import add_row, make_console, make_table, print_json, say
 from clarion.cli.serve import PORT, Port
 
 if TYPE_CHECKING:
@@ -85,10 +84,10 @@ def demo(
     nothing of it reaches anybody.
     """
     from clarion.cli.child_server import ChildServer, require_port
-    from clarion.wiring.opening import database_file
+    from clarion.wiring.opening import database_file, is_there
 
     require_port(HOST, port)
-    if database_file(data_dir).exists():
+    if is_there(database_file(data_dir)):
         asyncio.run(_require_simulator_only(data_dir))
     server = ChildServer(HOST, port, data_dir)
     try:
@@ -110,7 +109,7 @@ async def _run(server: "ChildServer", port: int, data_dir: Path, recipients: int
     timer = SystemTimer()
     url = f"http://{HOST}:{port}"
     if not as_json:
-        typer.echo(f"Clarion starts on {url} with a simulated carrier. Data and log: {data_dir}")
+        say(f"Clarion starts on {url} with a simulated carrier. Data and log: {data_dir}")
     client = VendorClient(HOST, port, timer)
     await _until_ready(server, client, timer)
     await _require_simulator_only(data_dir)
@@ -254,8 +253,6 @@ def _progress(*, quiet: bool) -> "Progress":
 
 
 def _print_summary(summary: Summary, *, stay: bool) -> None:
-    from rich.console import Console
-
     currency = summary.currency
     table = make_table([f"{summary.recipients:,} texts", ""])
     for row in (
@@ -269,13 +266,13 @@ def _print_summary(summary: Summary, *, stay: bool) -> None:
         ("data", summary.data_dir),
     ):
         add_row(table, row)
-    Console().print(table)
+    make_console().print(table)
     if stay:
-        place = f"--data-dir {summary.data_dir}"
-        typer.echo(
+        data_dir = Path(summary.data_dir)
+        say(
             f"The server goes on, {summary.url}/docs describes it. Next, in another terminal:\n\n"
-            f"  clarion broadcasts show {summary.id} {place}\n"
-            f"  clarion doctor {place}\n"
+            f"  {next_step(data_dir, None, 'broadcasts', 'show', summary.id)}\n"
+            f"  {next_step(data_dir, None, 'doctor')}\n"
             f"  curl -X POST {summary.url}/v1/sms/send-bulk/ -H 'Authorization: Bearer {summary.key}' \\\n"
             f'    -d \'{{"recipients": ["254712345678"], "message": "Hello"}}\'\n\n'
             "Ctrl-C stops it."

@@ -6,7 +6,7 @@ import typer
 
 from clarion.cli.database import with_database
 from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, Json
-from clarion.cli.output import print_json
+from clarion.cli.output import print_json, say
 
 EPILOG = "clarion doctor --json"
 
@@ -23,11 +23,11 @@ def doctor(data_dir: DataDir = DATA_DIR, database_url: DatabaseUrl = None, as_js
     if as_json:
         print_json({"healthy": not wrong, "findings": [asdict(finding) for finding in findings]})
     elif not findings:
-        typer.echo("Healthy: ledger, wallets, holds, messages and counters agree, and nothing is stuck.")
+        say("Healthy: ledger, wallets, holds, messages and counters agree, and nothing is stuck.")
     else:
         for finding in findings:
             shown = ", ".join(finding.examples) + (", …" if finding.count > len(finding.examples) else "")
-            typer.echo(f"{finding.severity}: {finding.count:,} {finding.what} [{finding.code}]\n  {shown}\n  {finding.advice}\n")
-        typer.echo("Something is wrong." if wrong else "Nothing is wrong; what is listed wants a look.")
+            say(f"{finding.severity}: {finding.count:,} {finding.what} [{finding.code}]\n  {shown}\n  {finding.advice}\n")
+        say("Something is wrong." if wrong else "Nothing is wrong; what is listed wants a look.")
     if wrong:
         raise typer.Exit(1)

@@ -1,8 +1,12 @@
 """What goes wrong, as a sentence for people: what it was, and the next step."""
 
+import re
 from typing import NamedTuple
 
 import typer
+
+_LONG_WORD = re.compile(r"(\S{100})\S{200,}")
+"""Paths are longer than a hundred characters at times; three hundred are nobody's."""
 
 
 class Failure(Exception):
@@ -42,6 +46,11 @@ def explain(error: Exception) -> Explained | None:
 def sentence(text: str) -> str:
     """With a full stop: most errors inside are clauses. Their first word may be a name, so it stays as it is."""
     return text if text.endswith((".", "?", "!")) else f"{text}."
+
+
+def shortened(text: str) -> str:
+    """Words of no length that anybody reads, like a whole file in the place of its name, are cut."""
+    return _LONG_WORD.sub(r"\1…", text)
 
 
 def _explain_usage(error: typer.TyperException) -> Explained:

@@ -9,10 +9,11 @@ from clarion.cli.database import organization_named, with_database
 from clarion.cli.failures import Failure
 from clarion.cli.moments import moment
 from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, Json, OrganizationName, Yes, option
-from clarion.cli.output import iso, local, print_json, print_table
+from clarion.cli.output import iso, local, print_json, print_table, say, zone_of
 
 if TYPE_CHECKING:
     from clarion.runtime import Runtime
+    from clarion.store.catalog import Organization
     from clarion.store.tenants import KeyView
 
 app = typer.Typer(help="API keys. A key is shown once, when it is made.")
@@ -77,7 +78,7 @@ def create(
     if as_json:
         print_json(made)
     else:
-        typer.echo(f"Made key {made['id']} ({name}) of {made['organization']}. It is shown this once:\n\n    {made['key']}\n")
+        say(f"Made key {made['id']} ({name}) of {made['organization']}. It is shown this once:\n\n    {made['key']}\n")
 
 
 @app.command("list", epilog="clarion keys list --organization Acme")
@@ -85,13 +86,14 @@ def show_list(
     organization: OrganizationName = None, data_dir: DataDir = DATA_DIR, database_url: DatabaseUrl = None, as_json: Json = False
 ) -> None:
     """List keys by their first characters; revoked ones too."""
-    from clarion.store import tenants
+    from clarion.store import catalog, tenants
 
-    async def work(runtime: "Runtime") -> "tuple[list[KeyView], int]":
+    async def work(runtime: "Runtime") -> "tuple[list[KeyView], str, int]":
         owner = None if organization is None else await organization_named(runtime, organization)
-        return await runtime.store.read(tenants.list_keys, None if owner is None else owner.id), runtime.clock.now()
+        zone = zone_of(await runtime.store.read(catalog.load_organizations) if owner is None else [owner])
+        return await runtime.store.read(tenants.list_keys, None if owner is None else owner.id), zone, runtime.clock.now()
 
-    found, now = with_database(data_dir, database_url, work)
+    found, zone, now = with_database(data_dir, database_url, work)
     if as_json:
         print_json({"keys": [_fields(key) for key in found]})
         return
@@ -103,12 +105,12 @@ def show_list(
             f"{key.hint}…",
             " ".join(key.scopes or ("all",)),
             _bounds(key),
-            local(key.created_at),
-            _state(key, now),
+            local(key.created_at, zone),
+            _state(key, zone, now),
         )
         for key in found
     ]
-    print_table([">Id", "Organization", "Name", "Key", "Scopes", "Only", "Made", "State"], rows, "There is no key yet.")
+    print_table([">Id", "Organization", "Name", "Key", "Scopes", "Only", f"Made ({zone})", "State"], rows, "There is no key yet.")
 
 
 @app.command("revoke", epilog="clarion keys revoke 3 --yes")
@@ -118,11 +120,16 @@ def revoke(key_id: KeyId, yes: Yes = False, data_dir: DataDir = DATA_DIR, databa
 
     if not yes and sys.stdin.isatty():
         typer.confirm(f"Revoke key {key_id} for good?", abort=True)
-    key = with_database(data_dir, database_url, lambda runtime: runtime.store.write(tenants.revoke_key, key_id, runtime.clock.now()))
+
+    async def work(runtime: "Runtime") -> "tuple[KeyView, Organization]":
+        key = await runtime.store.write(tenants.revoke_key, key_id, runtime.clock.now())
+        return key, await organization_named(runtime, key.organization)
+
+    key, owner = with_database(data_dir, database_url, work)
     if as_json:
         print_json(_fields(key))
     else:
-        typer.echo(f"Key {key.id} ({key.name} of {key.organization}) is revoked since {local(key.revoked_at)}.")
+        say(f"Key {key.id} ({key.name} of {owner.name}) is revoked since {local(key.revoked_at, owner.zone)}.")
 
 
 def _network(text: str) -> str:
@@ -139,12 +146,12 @@ def _bounds(key: "KeyView") -> str:
     return ", ".join((*(() if key.face is None else (key.face,)), *(key.networks or ()))) or "no limit"
 
 
-def _state(key: "KeyView", now: int) -> str:
+def _state(key: "KeyView", zone: str, now: int) -> str:
     if key.revoked_at is not None:
-        return f"revoked {local(key.revoked_at)}"
+        return f"revoked {local(key.revoked_at, zone)}"
     if key.expires_at is None:
         return "valid"
-    return f"{'expired' if key.expires_at <= now else 'valid until'} {local(key.expires_at)}"
+    return f"{'expired' if key.expires_at <= now else 'valid until'} {local(key.expires_at, zone)}"
 
 
 def _fields(key: "KeyView") -> dict[str, Any]:

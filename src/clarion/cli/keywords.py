@@ -7,10 +7,11 @@ import typer
 from clarion.cli.database import organization_named, with_database
 from clarion.cli.failures import Failure
 from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, Json, OrganizationName
-from clarion.cli.output import iso, local, print_json, print_table
+from clarion.cli.output import iso, local, print_json, print_table, say, zone_of
 
 if TYPE_CHECKING:
     from clarion.runtime import Runtime
+    from clarion.store.catalog import Organization
     from clarion.store.keywords import KeywordView
 
 app = typer.Typer(help="Sender ids that Teekrr's API takes as `keyword`.")
@@ -42,7 +43,7 @@ def add(
     if as_json:
         print_json(made)
     else:
-        typer.echo(f"Registered {keyword} for {made['organization']}.")
+        say(f"Registered {keyword} for {made['organization']}.")
 
 
 @app.command("remove", epilog="clarion keywords remove PROMO --organization Acme")
@@ -65,7 +66,7 @@ def remove(
     if as_json:
         print_json(gone)
     else:
-        typer.echo(f"Removed {keyword} from {gone['organization']}.")
+        say(f"Removed {keyword} from {gone['organization']}.")
 
 
 @app.command("list", epilog="clarion keywords list --organization Acme")
@@ -75,17 +76,19 @@ def show_list(
     """List the keywords."""
     from clarion.store import catalog, keywords
 
-    async def work(runtime: "Runtime") -> "tuple[dict[int, str], list[KeywordView]]":
+    async def work(runtime: "Runtime") -> "tuple[dict[int, Organization], list[KeywordView]]":
         owner = None if organization is None else await organization_named(runtime, organization)
-        names = {each.id: each.name for each in await runtime.store.read(catalog.load_organizations)}
-        return names, await runtime.store.read(keywords.list_all, None if owner is None else owner.id)
+        owners = {each.id: each for each in await runtime.store.read(catalog.load_organizations)}
+        return owners, await runtime.store.read(keywords.list_all, None if owner is None else owner.id)
 
-    names, found = with_database(data_dir, database_url, work)
+    owners, found = with_database(data_dir, database_url, work)
     if as_json:
         shown = [
-            {"organization": names[view.organization_id], "keyword": view.keyword, "created_at": iso(view.created_at)} for view in found
+            {"organization": owners[view.organization_id].name, "keyword": view.keyword, "created_at": iso(view.created_at)}
+            for view in found
         ]
         print_json({"keywords": shown})
         return
-    rows = [(names[view.organization_id], view.keyword, local(view.created_at)) for view in found]
-    print_table(["Organization", "Keyword", "Registered"], rows, "There is no keyword yet: clarion keywords add KEYWORD")
+    zone = zone_of(owner for owner in owners.values() if organization in {None, owner.name})
+    rows = [(owners[view.organization_id].name, view.keyword, local(view.created_at, zone)) for view in found]
+    print_table(["Organization", "Keyword", f"Registered ({zone})"], rows, "There is no keyword yet: clarion keywords add KEYWORD")

@@ -11,7 +11,7 @@ from clarion.cli.database import organization_named, with_database
 from clarion.cli.failures import Failure
 from clarion.cli.moments import moment
 from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, Json, OrganizationName, option
-from clarion.cli.output import amount, iso, local, money, print_facts, print_json, print_table
+from clarion.cli.output import amount, iso, local, money, print_facts, print_json, print_table, say, zone_of
 
 if TYPE_CHECKING:
     from clarion.runtime import Runtime
@@ -81,7 +81,9 @@ def show_list(
     async def work(runtime: "Runtime") -> None:
         owners = {each.id: each for each in await runtime.store.read(catalog.load_organizations)}
         owner = None if organization is None else await organization_named(runtime, organization)
-        wanted = await _wanted(runtime, owner, next(iter(owners.values()), None), number, state, broadcast, since, until)
+        home = owner or next(iter(owners.values()), None)
+        zone = zone_of(owners.values() if owner is None else [owner])
+        wanted = await _wanted(runtime, owner, home, zone, number, state, broadcast, since, until)
         before_id = None if before is None else await _id_of(runtime, before)
         found: list[Listed] = []
         writer = _writer() if as_csv else None
@@ -97,7 +99,7 @@ def show_list(
                 listed = [_listed(each, owners[each.organization_id]) for each in page]
                 writer.writerows([fields[column] for column in CSV_COLUMNS] for fields in listed)
         if not as_csv:
-            _print(found, owners, full=done == most, as_json=as_json)
+            _print(found, owners, zone, full=done == most, as_json=as_json)
 
     with_database(data_dir, database_url, work)
 
@@ -139,7 +141,7 @@ def show(message: MessageId, data_dir: DataDir = DATA_DIR, database_url: Databas
         ]
     )
     rows = [(local(event.at, owner.zone), event.what, event.detail, event.carrier, event.reference) for event in history.events]
-    print_table(["At", "What", "", "Carrier", "Reference"], rows, "Nothing has happened to it yet.")
+    print_table([f"At ({owner.zone})", "What", "", "Carrier", "Reference"], rows, "Nothing has happened to it yet.")
 
 
 def _fields(history: "History", owner: "Organization") -> dict[str, Any]:
@@ -170,7 +172,8 @@ def _fields(history: "History", owner: "Organization") -> dict[str, Any]:
 async def _wanted(
     runtime: "Runtime",
     owner: "Organization | None",
-    any_owner: "Organization | None",
+    home: "Organization | None",
+    zone: str,
     number: str | None,
     states: list[str] | None,
     broadcast: str | None,
@@ -181,14 +184,12 @@ async def _wanted(
     from clarion.core.states import State
     from clarion.store.message_lists import Wanted
 
-    home = owner or any_owner
     digits = None if number is None else parse(number, home.region if home else "ZZ")
     if number is not None and digits is None:
         raise Failure(f"{number!r} is no phone number.", 2)
     for name in states or ():
         if name not in set(State):
             raise Failure(f"There is no state {name!r}: choose {', '.join(State)}.", 2)
-    zone = home.zone if home else "UTC"
     return Wanted(
         organization_id=None if owner is None else owner.id,
         broadcast_id=None if broadcast is None else (await find(runtime, broadcast)).id,
@@ -214,7 +215,7 @@ def _writer() -> Any:  # noqa: ANN401  (the csv module names no type)
     return writer
 
 
-def _print(found: "list[Listed]", owners: "dict[int, Organization]", *, full: bool, as_json: bool) -> None:
+def _print(found: "list[Listed]", owners: "dict[int, Organization]", zone: str, *, full: bool, as_json: bool) -> None:
     if as_json:
         print_json({"messages": [_listed(each, owners[each.organization_id]) for each in found]})
         return
@@ -225,13 +226,13 @@ def _print(found: "list[Listed]", owners: "dict[int, Organization]", *, full: bo
             f"+{each.recipient}",
             each.sender or "the carrier's",
             f"{each.state}{f' ({each.reason})' if each.reason else ''}",
-            local(each.created_at, owners[each.organization_id].zone),
+            local(each.created_at, zone),
         )
         for each in found
     ]
-    print_table(["Id", "Organization", "Recipient", "Sender", "State", "Accepted"], rows, "There is no such message.")
+    print_table(["Id", "Organization", "Recipient", "Sender", "State", f"Accepted ({zone})"], rows, "There is no such message.")
     if full and rows:
-        typer.echo(f"Older ones: the same with --before {rows[-1][0]}")
+        say(f"Older ones: the same with --before {rows[-1][0]}")
 
 
 def _listed(each: "Listed", owner: "Organization") -> dict[str, Any]:

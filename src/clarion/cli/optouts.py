@@ -11,8 +11,9 @@ import typer
 
 from clarion.cli.database import organization_named, with_database
 from clarion.cli.failures import Failure
+from clarion.cli.next_step import next_step
 from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, Json, OrganizationName, option
-from clarion.cli.output import iso, local, print_json, print_table
+from clarion.cli.output import iso, local, print_json, print_table, say
 
 if TYPE_CHECKING:
     from clarion.runtime import Runtime
@@ -74,9 +75,10 @@ def show_list(
         print_json({"organization": owner.name, "total": total, "optouts": [_fields(each) for each in found]})
         return
     rows = [(f"+{each.recipient}", each.reason, local(each.created_at, owner.zone)) for each in found]
-    print_table(["Number", "Why", "Since"], rows, f"Nobody has opted out of {owner.name}.")
+    print_table(["Number", "Why", f"Since ({owner.zone})"], rows, f"Nobody has opted out of {owner.name}.")
     if found and len(found) < total:
-        typer.echo(f"{total:,} in all. More: clarion optouts list --organization '{owner.name}' --after +{found[-1].recipient}")
+        words = ("optouts", "list", "--organization", owner.name, "--after", f"+{found[-1].recipient}")
+        say(f"{total:,} in all. More: {next_step(data_dir, database_url, *words)}")
 
 
 @app.command("add", epilog="clarion optouts add 0712345678 +254723456789 --reason 'asked by phone'")
@@ -100,7 +102,7 @@ def add(
     if as_json:
         print_json({"organization": owner.name, "numbers": [f"+{each}" for each in digits], "added": added})
     else:
-        typer.echo(f"{owner.name} writes no more to {', '.join(f'+{each}' for each in digits)}{'' if added else ', as before'}.")
+        say(f"{owner.name} writes no more to {', '.join(f'+{each}' for each in digits)}{'' if added else ', as before'}.")
 
 
 @app.command("remove", epilog="clarion optouts remove 0712345678 --organization Acme")
@@ -123,7 +125,7 @@ def remove(
     if as_json:
         print_json({"organization": owner.name, "numbers": [f"+{each}" for each in digits], "removed": removed})
     else:
-        typer.echo(f"{owner.name} may write to {', '.join(f'+{each}' for each in digits)}{' again' if removed else ', as before'}.")
+        say(f"{owner.name} may write to {', '.join(f'+{each}' for each in digits)}{' again' if removed else ', as before'}.")
 
 
 @app.command("import", epilog="clarion optouts import stopped.csv --organization Acme --reason 'list of the old system'")
@@ -152,11 +154,11 @@ def import_file(
         bad = [{"line": row.line, "number": row.number} for row in done.bad]
         print_json({"organization": owner.name, "rows": len(rows), "added": done.added, "known": done.known, "bad": bad})
     else:
-        typer.echo(f"{owner.name}: {done.added:,} added, {done.known:,} known already, {len(done.bad):,} without a number.")
+        say(f"{owner.name}: {done.added:,} added, {done.known:,} known already, {len(done.bad):,} without a number.")
         for row in done.bad[:BAD_ROWS_SHOWN]:
-            typer.echo(f"  line {row.line}: {row.number[:60]!r} is no phone number", err=True)
+            say(f"  line {row.line}: {row.number[:60]!r} is no phone number", err=True)
         if len(done.bad) > BAD_ROWS_SHOWN:
-            typer.echo(f"  and {len(done.bad) - BAD_ROWS_SHOWN:,} more: --json shows all", err=True)
+            say(f"  and {len(done.bad) - BAD_ROWS_SHOWN:,} more: --json shows all", err=True)
     if done.bad:
         raise typer.Exit(1)
 

@@ -6,8 +6,9 @@ import typer
 
 from clarion.cli.database import organization_named, with_database
 from clarion.cli.failures import Failure
+from clarion.cli.next_step import next_step
 from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, Json, option
-from clarion.cli.output import amount, print_facts, print_json, print_table
+from clarion.cli.output import amount, print_facts, print_json, print_table, say
 from clarion.cli.senders import sender_id
 
 if TYPE_CHECKING:
@@ -84,8 +85,9 @@ def create(
     if as_json:
         print_json(_fields(made))
     else:
-        typer.echo(f"Made the organization {made.name} ({made.currency}, {made.billing}, region {made.region}, zone {made.zone}).")
-        typer.echo(f"Next: clarion keys create --organization '{made.name}' --name NAME")
+        say(f"Made the organization {made.name} ({made.currency}, {made.billing}, region {made.region}, zone {made.zone}).")
+        words = ("keys", "create", "--organization", made.name, "--name", "NAME")
+        say(f"Next: {next_step(data_dir, database_url, *words)}")
 
 
 @app.command(

@@ -10,7 +10,10 @@ from zoneinfo import ZoneInfo
 import typer
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
+
+    from clarion.store.catalog import Organization
 
 WIDTH = 200
 """Of a table that no terminal shows: nothing is cut off for whoever reads it from a pipe."""
@@ -21,6 +24,11 @@ _STEERING = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+def say(text: str, *, err: bool = False) -> None:
+    """A sentence for people, with names that others chose in it. `err`: on standard error."""
+    typer.echo(printable(text), err=err)
+
+
 def print_json(value: Mapping[str, Any]) -> None:
     """One object on one line of standard output."""
     typer.echo(json.dumps(value, ensure_ascii=False))
@@ -28,16 +36,21 @@ def print_json(value: Mapping[str, Any]) -> None:
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | None]], empty: str) -> None:
     """Rows under their headings; a sentence where there are none. A heading that begins with `>` is of numbers."""
-    from rich.console import Console
-
     table, count = make_table(columns), 0
     for count, row in enumerate(rows, 1):  # noqa: B007  (the count of them)
         add_row(table, row)
     if not count:
-        typer.echo(empty)
+        say(empty)
         return
+    make_console().print(table)
+
+
+def make_console() -> "Console":
+    """Standard output, as wide as its terminal."""
+    from rich.console import Console
+
     console = Console()
-    (console if console.is_terminal else Console(width=WIDTH)).print(table)
+    return console if console.is_terminal else Console(width=WIDTH)
 
 
 def make_table(columns: Sequence[str], title: str | None = None) -> "Table":
@@ -78,12 +91,19 @@ def iso(at: int | None) -> str | None:
     return None if at is None else _datetime(at).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def local(at: int | None, zone: str = "UTC") -> str | None:
+def local(at: int | None, zone: str) -> str | None:
     """A time for people, with its zone; None for none."""
     if at is None:
         return None
     when = _datetime(at).astimezone(ZoneInfo(zone))
-    return f"{when:%Y-%m-%d %H:%M:%S} {when:%Z}"
+    # Most zones of the database have no letters, only +08.
+    return f"{when:%Y-%m-%d %H:%M:%S} {'UTC' if f'{when:%Z}'[0] in '+-' else ''}{when:%Z}"
+
+
+def zone_of(organizations: "Iterable[Organization]") -> str:
+    """The zone of all times in a list about these: theirs if they share one, else UTC. Its heading names it."""
+    zones = {organization.zone for organization in organizations}
+    return zones.pop() if len(zones) == 1 else "UTC"
 
 
 def money(milli: int, currency: str) -> str:

@@ -7,7 +7,7 @@ import typer
 from clarion.cli.carriers import prefix_digits
 from clarion.cli.database import organization_named, with_database
 from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, Json, option
-from clarion.cli.output import print_json, print_table
+from clarion.cli.output import print_json, print_table, say
 
 if TYPE_CHECKING:
     from clarion.runtime import Runtime
@@ -56,7 +56,7 @@ def put(
     if as_json:
         print_json({"id": made, "prefix": _spelled(digits), "amount": value, "currency": currency, "organization": organization})
     else:
-        typer.echo(f"A segment to {_named(digits)} costs {currency} {value}{f' for {organization}' if organization else ''}.")
+        say(f"A segment to {_named(digits)} costs {currency} {value}{f' for {organization}' if organization else ''}.")
 
 
 @app.command("list", epilog="clarion prices list --organization Acme")
@@ -101,7 +101,7 @@ def remove(
     if as_json:
         print_json({"id": gone, "prefix": _spelled(digits), "currency": currency, "organization": organization})
     else:
-        typer.echo(f"No price in {currency} is set for {_named(digits)}{f' for {organization}' if organization else ''} any more.")
+        say(f"No price in {currency} is set for {_named(digits)}{f' for {organization}' if organization else ''} any more.")
 
 
 async def _owner(runtime: "Runtime", name: str | None) -> "Organization | None":

@@ -29,9 +29,9 @@ from clarion.cli import (
     templates,
     wallet,
 )
-from clarion.cli.failures import explain
+from clarion.cli.failures import explain, shortened
 from clarion.cli.options import option
-from clarion.cli.output import printable
+from clarion.cli.output import say
 from clarion.cli.settings_file import load_settings
 
 EPILOG = """Every option is also an environment variable, CLARION_PORT for --port, and a key of the settings file, port = 8080.
@@ -80,7 +80,7 @@ def run(arguments: Sequence[str]) -> int:
         explained = explain(error)
         if explained is None:
             raise
-        typer.echo(f"Error: {printable(explained.sentence)}", err=True)
+        say(f"Error: {shortened(explained.sentence)}", err=True)
         return explained.exit_code
     return code if isinstance(code, int) else 0
 
@@ -104,7 +104,7 @@ def _config_first(arguments: Sequence[str]) -> list[str]:
 
 def _print_version(value: bool) -> None:
     if value:
-        typer.echo(__version__)
+        say(__version__)
         raise typer.Exit
 
 

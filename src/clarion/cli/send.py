@@ -7,8 +7,9 @@ import typer
 from clarion.cli.broadcasts import message_id
 from clarion.cli.database import organization_named, with_database
 from clarion.cli.failures import Failure
+from clarion.cli.next_step import next_step
 from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, Json, OrganizationName, option
-from clarion.cli.output import money, print_json
+from clarion.cli.output import money, print_json, say
 from clarion.cli.senders import sender_id
 
 if TYPE_CHECKING:
@@ -73,9 +74,8 @@ def send(
         print_json(_fields(accepted, history, owner))
     else:
         number = f"+{accepted.numbers[0]}"
-        typer.echo(
-            f"{number}: {_told(history)}. Its history: clarion messages show {message_id(accepted.broadcast_id, accepted.offsets[0])}"
-        )
+        shown = next_step(data_dir, database_url, "messages", "show", message_id(accepted.broadcast_id, accepted.offsets[0]))
+        say(f"{number}: {_told(history)}. Its history: {shown}")
     if state in ENDED - {"delivered"}:
         raise typer.Exit(1)
 

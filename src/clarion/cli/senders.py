@@ -8,7 +8,7 @@ import typer
 from clarion.cli.database import organization_named, with_database
 from clarion.cli.failures import Failure
 from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, Json, OrganizationName, option
-from clarion.cli.output import iso, local, print_json, print_table
+from clarion.cli.output import iso, local, print_json, print_table, say
 
 if TYPE_CHECKING:
     from clarion.runtime import Runtime
@@ -58,7 +58,7 @@ def add(
     if as_json:
         print_json({"id": made, "organization": owner.name, "sender": sender, "kind": kind, "network": network})
     else:
-        typer.echo(f"{owner.name} may send as {sender}.")
+        say(f"{owner.name} may send as {sender}.")
 
 
 @app.command("list", epilog="clarion senders list --organization Acme")
@@ -77,9 +77,9 @@ def show_list(
         print_json({"organization": owner.name, "registered_only": owner.registered_senders, "senders": [_fields(each) for each in found]})
         return
     rows = [(each.sender, each.kind, each.network or "all", local(each.created_at, owner.zone)) for each in found]
-    print_table(["Sender", "Kind", "Network", "Registered"], rows, f"{owner.name} has registered no sender.")
+    print_table(["Sender", "Kind", "Network", f"Registered ({owner.zone})"], rows, f"{owner.name} has registered no sender.")
     rule = "It may send as these only." if owner.registered_senders else "It may send as any legal sender."
-    typer.echo(rule)
+    say(rule)
 
 
 @app.command("remove", epilog="clarion senders remove ACME --organization Acme")
@@ -101,7 +101,7 @@ def remove(
     if as_json:
         print_json({"id": gone, "organization": owner.name, "sender": sender})
     else:
-        typer.echo(f"{sender} is no longer registered for {owner.name}.")
+        say(f"{sender} is no longer registered for {owner.name}.")
 
 
 def sender_id(flag: str, text: str) -> str:

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clarion.cli.failures import Failure
+from clarion.cli.next_step import place, place_note
 from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, flag, option
+from clarion.cli.output import say
 
 if TYPE_CHECKING:
     from clarion.wiring.server import Announcement
@@ -104,12 +106,12 @@ def _announce(started: "Announcement", data_dir: Path, database_url: str | None)
             "",
             f"    {started.key}",
             "",
-            *_next_steps(started, _place(data_dir, database_url)),
+            *_next_steps(started, data_dir, database_url),
         ]
-    typer.echo("\n".join(lines))
+    say("\n".join(lines))
 
 
-def _next_steps(started: "Announcement", place: str) -> list[str]:
+def _next_steps(started: "Announcement", data_dir: Path, database_url: str | None) -> list[str]:
     send = [
         "    curl -X POST " + started.url + "/v1/sms/send-bulk/ \\",
         f"      -H 'Authorization: Bearer {started.key}' \\",
@@ -117,17 +119,12 @@ def _next_steps(started: "Announcement", place: str) -> list[str]:
     ]
     if started.simulator:
         return ["The simulator is its carrier, and 10,000.00 to play with are in its wallet. Send:", "", *send]
+    there, note = place(data_dir, database_url), place_note(database_url)
     return [
         "Next, in another terminal: a carrier, money, and a first send.",
+        *([] if note is None else [note]),
         "",
-        f"    clarion carriers add north 'smpp://system_id@smsc.example.net:2775' --password-file FILE --price 1.00{place}",
-        f"    clarion wallet top-up --organization {started.organization} 1000.00{place}",
+        f"    clarion carriers add north 'smpp://system_id@smsc.example.net:2775' --password-file FILE --price 1.00{there}",
+        f"    clarion wallet top-up --organization {started.organization} 1000.00{there}",
         *send,
     ]
-
-
-def _place(data_dir: Path, database_url: str | None) -> str:
-    """How other commands are told where the data is; a URL may hold a password, which is not printed."""
-    if database_url is not None:
-        return " --database-url URL"
-    return "" if data_dir == DATA_DIR else f" --data-dir {data_dir}"

@@ -14,6 +14,9 @@ from clarion.cli.options import ENVIRONMENT
 
 DEFAULT = Path("clarion.toml")
 
+KEY_CHARACTERS_SHOWN = 40
+"""Of a key that is no setting; the longest setting has 24."""
+
 
 def load_settings(path: Path | None, program: object) -> dict[str, Any]:
     """What a file says, as the defaults of each command's options. Without a path the default one is read, if it is there.
@@ -31,15 +34,18 @@ def load_settings(path: Path | None, program: object) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         raise Failure(f"The settings file {path} is no TOML: {error}.", 2) from None
     known = sorted(set(_keys(program)))
-    for key in values:
+    for key, value in values.items():
         if key not in known:
-            raise Failure(f"{path}, line {_line_of(key, text)}: there is no setting {key!r}. {_suggestion(key, known)}", 2)
+            raise Failure(_unknown(key, value, known, f"{path.absolute()}, line {_line_of(key, text)}"), 2)
     return _defaults(program, values)
 
 
-def _suggestion(key: str, known: list[str]) -> str:
-    near = get_close_matches(key.replace("-", "_"), known, 3, 0.7)
-    return f"Did you mean {' or '.join(near)}?" if near else f"There are {', '.join(known)}."
+def _unknown(key: str, value: object, known: list[str], where: str) -> str:
+    shown = key if len(key) <= KEY_CHARACTERS_SHOWN else f"{key[:KEY_CHARACTERS_SHOWN]}…"
+    if isinstance(value, dict):
+        return f"There is no table {shown!r} ({where}): settings stand without one, like port = 8080."
+    (closest,) = get_close_matches(key.replace("-", "_").lower(), known, 1, 0.0)
+    return f"There is no setting {shown!r} ({where}); the closest is {closest}."
 
 
 def _line_of(key: str, text: str) -> int:

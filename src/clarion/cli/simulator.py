@@ -9,7 +9,7 @@ import typer
 
 from clarion.cli.failures import Failure
 from clarion.cli.options import Json, flag, option
-from clarion.cli.output import print_json
+from clarion.cli.output import print_json, say
 
 if TYPE_CHECKING:
     from clarion.simulator.settings import SmscSettings
@@ -103,7 +103,7 @@ async def _run(settings: "SmscSettings", host: str, port: int, *, as_json: bool)
         raise Failure(f"The simulator cannot start on {host}:{port}: {error.strerror or error}. Choose another --port.") from None
     # On standard error, so that standard output is the counters alone.
     url = f"smpp://{settings.system_id or 'simulator'}@{host}:{bound}"
-    typer.echo(f"A simulated SMSC listens on {host}:{bound}. Add it: clarion carriers add simulated '{url}' --price 1.00", err=True)
+    say(f"A simulated SMSC listens on {host}:{bound}. Add it: clarion carriers add simulated '{url}' --price 1.00", err=True)
     await stop.wait()
     await server.stop()
     counters = asdict(server.counters)
@@ -111,7 +111,7 @@ async def _run(settings: "SmscSettings", host: str, port: int, *, as_json: bool)
         print_json(counters)
     else:
         for counter, count in counters.items():
-            typer.echo(f"{counter.replace('_', ' '):<22} {count:>12,}")
+            say(f"{counter.replace('_', ' '):<22} {count:>12,}")
 
 
 def _failure(text: str) -> tuple[int, float]:

@@ -7,11 +7,13 @@ import typer
 
 from clarion.cli.database import organization_named, with_database
 from clarion.cli.failures import Failure
+from clarion.cli.next_step import next_step
 from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, Json, OrganizationName, option
-from clarion.cli.output import iso, local, print_facts, print_json, print_table, printable
+from clarion.cli.output import iso, local, print_facts, print_json, print_table, say, zone_of
 
 if TYPE_CHECKING:
     from clarion.runtime import Runtime
+    from clarion.store.catalog import Organization
     from clarion.store.templates import TemplateView
 
 app = typer.Typer(help="Texts with a name, that are sent once they were approved.")
@@ -53,8 +55,8 @@ def add(
     if as_json:
         print_json(_fields(view, owner))
         return
-    typer.echo(f"Added version {view.version} of {name} for {owner}{_places(view)}.")
-    typer.echo(f"Next: clarion templates approve '{name}' --organization '{owner}'")
+    say(f"Added version {view.version} of {name} for {owner}{_places(view)}.")
+    say(f"Next: {next_step(data_dir, database_url, 'templates', 'approve', name, '--organization', owner)}")
 
 
 @app.command("approve", epilog="clarion templates approve welcome --organization Acme")
@@ -94,27 +96,28 @@ def show_list(
     """List all versions of the templates."""
     from clarion.store import catalog, templates
 
-    async def work(runtime: "Runtime") -> "tuple[dict[int, str], list[TemplateView]]":
+    async def work(runtime: "Runtime") -> "tuple[dict[int, Organization], list[TemplateView]]":
         owner = None if organization is None else await organization_named(runtime, organization)
-        names = {each.id: each.name for each in await runtime.store.read(catalog.load_organizations)}
-        return names, await runtime.store.read(templates.list_all, None if owner is None else owner.id)
+        owners = {each.id: each for each in await runtime.store.read(catalog.load_organizations)}
+        return owners, await runtime.store.read(templates.list_all, None if owner is None else owner.id)
 
-    names, found = with_database(data_dir, database_url, work)
+    owners, found = with_database(data_dir, database_url, work)
     if as_json:
-        print_json({"templates": [_fields(view, names[view.organization_id]) for view in found]})
+        print_json({"templates": [_fields(view, owners[view.organization_id].name) for view in found]})
         return
+    zone = zone_of(owner for owner in owners.values() if organization in {None, owner.name})
     rows = [
         (
-            names[view.organization_id],
+            owners[view.organization_id].name,
             view.name,
             str(view.version),
             f"{view.state}{', in use' if view.in_use else ''}",
             ", ".join(_variables(view)),
-            local(view.created_at),
+            local(view.created_at, zone),
         )
         for view in found
     ]
-    print_table(["Organization", "Name", ">Version", "State", "Variables", "Added"], rows, "There is no template yet.")
+    print_table(["Organization", "Name", ">Version", "State", "Variables", f"Added ({zone})"], rows, "There is no template yet.")
 
 
 @app.command("show", epilog="clarion templates show welcome --organization Acme")
@@ -129,14 +132,14 @@ def show(
     """Show a version: its text, its variables, and whether it is sent."""
     owner, view = _find(name, version, organization, data_dir, database_url)
     if as_json:
-        print_json(_fields(view, owner))
+        print_json(_fields(view, owner.name))
         return
     print_facts(
         [
             ("Template", f"{view.name}, version {view.version}"),
-            ("Organization", owner),
+            ("Organization", owner.name),
             ("State", f"{view.state}{', in use' if view.in_use else ''}"),
-            ("Added", local(view.created_at)),
+            ("Added", local(view.created_at, owner.zone)),
             ("Variables", ", ".join(_variables(view)) or "none"),
             ("Text", view.text),
         ]
@@ -169,9 +172,7 @@ def preview(
     if as_json:
         print_json({"text": text, "encoding": size.encoding, "segments": size.segments, "version": view.version})
     else:
-        typer.echo(
-            f"{printable(text)}\n\n{size.segments} segment{'s' if size.segments > 1 else ''} of {size.encoding}, version {view.version}"
-        )
+        say(f"{text}\n\n{size.segments} segment{'s' if size.segments > 1 else ''} of {size.encoding}, version {view.version}")
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -181,12 +182,14 @@ def _pair(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _find(name: str, version: int | None, organization: str | None, data_dir: Path, database_url: str | None) -> "tuple[str, TemplateView]":
+def _find(
+    name: str, version: int | None, organization: str | None, data_dir: Path, database_url: str | None
+) -> "tuple[Organization, TemplateView]":
     from clarion.store import templates
 
-    async def work(runtime: "Runtime") -> "tuple[str, TemplateView]":
+    async def work(runtime: "Runtime") -> "tuple[Organization, TemplateView]":
         owner = await organization_named(runtime, organization)
-        return owner.name, await runtime.store.read(templates.find, owner.id, name, version)
+        return owner, await runtime.store.read(templates.find, owner.id, name, version)
 
     return with_database(data_dir, database_url, work)
 
@@ -204,7 +207,7 @@ def _decide(
     if as_json:
         print_json(_fields(view, owner))
     else:
-        typer.echo(f"Version {view.version} of {name} is {view.state}{'; it is sent from now on' if view.in_use else ''}.")
+        say(f"Version {view.version} of {name} is {view.state}{'; it is sent from now on' if view.in_use else ''}.")
 
 
 def _variables(view: "TemplateView") -> list[str]:

@@ -6,8 +6,9 @@ import typer
 
 from clarion.cli.database import organization_named, with_database
 from clarion.cli.failures import Failure
+from clarion.cli.next_step import next_step
 from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, Json, OrganizationName, option
-from clarion.cli.output import amount, iso, local, money, print_facts, print_json, print_table
+from clarion.cli.output import amount, iso, local, money, print_facts, print_json, print_table, say
 
 if TYPE_CHECKING:
     from clarion.runtime import Runtime
@@ -73,7 +74,7 @@ def top_up(
             {"id": done.ledger_id, "amount": amount(parse_amount(value, owner.currency), owner.currency)} | _fields(owner, done.wallet)
         )
     else:
-        typer.echo(f"{owner.name} has {money(done.wallet.available_milli, owner.currency)} available.")
+        say(f"{owner.name} has {money(done.wallet.available_milli, owner.currency)} available.")
 
 
 @app.command("statement", epilog="clarion wallet statement --organization Acme --limit 50")
@@ -108,9 +109,10 @@ def statement(
         )
         for entry in entries
     ]
-    print_table([">Id", "At", "What", ">Amount", "Broadcast"], rows, f"{owner.name} has no movements yet.")
+    print_table([">Id", f"At ({owner.zone})", "What", ">Amount", "Broadcast"], rows, f"{owner.name} has no movements yet.")
     if len(entries) == limit:
-        typer.echo(f"Older ones: clarion wallet statement --organization '{owner.name}' --before {entries[-1].ledger_id}")
+        words = ("wallet", "statement", "--organization", owner.name, "--before", str(entries[-1].ledger_id))
+        say(f"Older ones: {next_step(data_dir, database_url, *words)}")
 
 
 def _fields(owner: "Organization", wallet: "Wallet") -> dict[str, Any]:

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from clarion.cli.broadcasts import ENDED, by_state, fields, find, open_messages, open_until
-from clarion.cli.output import add_row, make_table, print_json, printable
+from clarion.cli.output import add_row, make_console, make_table, print_json, printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -104,7 +104,7 @@ class _Screen:
     def __init__(self) -> None:
         from rich.live import Live
 
-        self._live = Live(auto_refresh=False)
+        self._live = Live(console=make_console(), auto_refresh=False)
 
     def __enter__(self) -> "_Screen":
         self._live.start()
@@ -112,6 +112,9 @@ class _Screen:
 
     def __exit__(self, *_: object) -> None:
         self._live.stop()
+        # Rich ends its last picture only on a terminal.
+        if not self._live.console.is_terminal:
+            self._live.console.line()
 
     def update(self, picture: "RenderableType") -> None:
         self._live.update(picture, refresh=True)

@@ -1,4 +1,4 @@
-"""Phone numbers: any spelling to the digits of E.164, and what those digits tell. The `phonenumbers` package is the authority.
+"""Phone numbers: any spelling to the digits of E.164. The `phonenumbers` package is the authority.
 
 It takes 20 to 100 microseconds a number, so the usual spellings are decided by expressions put together from its own metadata
 (`_Forms`). These decide only where it would surely say the same, and leave everything else to it.
@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import phonenumbers
-from phonenumbers import NumberParseException, PhoneMetadata, PhoneNumber, PhoneNumberFormat, ValidationResult, timezone
+from phonenumbers import NumberParseException, PhoneMetadata, PhoneNumber, PhoneNumberFormat, ValidationResult
 from phonenumbers.phonemetadata import PhoneNumberDesc
 
 # The longest honest spelling, "+" and 15 digits with a mark between any two, has 31; an expression must not run over a whole body.
@@ -30,7 +30,7 @@ def parse(text: str, region: str) -> int | None:
 
     `region` (ISO 3166, `KE`) is where bare digits are at home: they are national if that is a valid number there (with or
     without the trunk prefix, or in the international form of that country), else international, else national if that is at
-    least possible. A number that is possible but not assigned passes: `is_assigned` tells. Letters, extensions, digits of other
+    least possible. A number that is possible but not assigned passes. Letters, extensions, digits of other
     scripts, and what can be dialled only locally are refused.
     """
     forms = _forms(region.upper())
@@ -41,30 +41,6 @@ def parse_many(texts: Sequence[str], region: str) -> list[int | None]:
     """`parse` for each."""
     forms = _forms(region.upper())
     return [_quickly(text, forms) or _thoroughly(text, forms) for text in texts]
-
-
-def is_assigned(digits: int) -> bool:
-    """Whether the number lies in a range that its country has given out."""
-    text = str(digits)
-    calling_code = _calling_code(text)
-    if calling_code and _assigned(calling_code).fullmatch(text, len(calling_code)):
-        return True
-    number = _read(f"+{text}", None)
-    return number is not None and phonenumbers.is_valid_number(number)
-
-
-def region_of(digits: int) -> str | None:
-    """The country (ISO 3166), or None where the calling code does not tell or is nobody's."""
-    number = _read(f"+{digits}", None)
-    region = phonenumbers.region_code_for_number(number) if number else None
-    return None if region == phonenumbers.REGION_CODE_FOR_NON_GEO_ENTITY else region
-
-
-def zones_of(digits: int) -> tuple[str, ...]:
-    """The IANA zones the number may be in; none if that cannot be told."""
-    number = _read(f"+{digits}", None)
-    zones: Iterable[str] = timezone.time_zones_for_number(number) if number else ()
-    return tuple(zone for zone in zones if zone != timezone.UNKNOWN_TIMEZONE)
 
 
 def default_region(currency: str) -> str:

@@ -80,8 +80,3 @@ def money_of(old: str, new: str) -> Money:
     if new in CHARGED:
         return Money.CHARGE
     return Money.RELEASE if new in RELEASED else Money.KEEP
-
-
-def moves(old: tuple[int, int], new: tuple[int, int]) -> bool:
-    """Whether a row at (attempt, rank) `old` may become `new`. The same guard stands in every statement of the store."""
-    return old < new

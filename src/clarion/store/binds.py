@@ -18,6 +18,17 @@ class Lease(NamedTuple):
     """Messages of the last owner that were marked and had no outcome: they are `unknown`."""
 
 
+class Elsewhere(NamedTuple):
+    """A bind that another living process holds: its state, the carrier's reason, and who it is, as far as the database knows."""
+
+    carrier: str
+    state: str
+    reason: str
+    owner: int
+    host: str | None
+    """The address from which it speaks to the database; None on the database's own machine."""
+
+
 LEASE_MICROS = 15 * 1_000_000
 """A process that has not renewed for so long is taken for dead. The fence makes that safe even where it only slept."""
 
@@ -111,6 +122,24 @@ def give_back(connection: Connection, bind_id: int, fence: int, now: int) -> int
     ):
         return 0
     return _write_doubt(connection, bind_id, now)
+
+
+def elsewhere(connection: Connection, own: int) -> list[Elsewhere]:
+    """The binds of active carriers that other processes hold. On SQLite there are none: one process has the data folder."""
+    if connection.dialect.name == "sqlite":
+        return []
+    found = rows.all(
+        connection,
+        "SELECT c.name, b.state, b.reason, b.owner,"
+        " (SELECT host(a.client_addr) FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid WHERE l.locktype = 'advisory' AND l.granted"
+        " AND (CAST(l.classid AS bigint) << 32) + CAST(l.objid AS bigint) = :locks + b.owner LIMIT 1)"
+        " FROM binds b JOIN carriers c ON c.id = b.carrier_id"
+        " WHERE b.owner <> :own AND b.lease_until > :engine_now AND c.state = 'active' ORDER BY c.name, b.slot",
+        locks=owners.LOCKS,
+        own=own,
+        engine_now=owners.engine_now(connection),
+    )
+    return [Elsewhere(*row) for row in found]
 
 
 def renew(connection: Connection, owner: int) -> None:

@@ -29,15 +29,21 @@ def is_interactive(function: Callable[..., Any]) -> bool:
 
 @dataclass(slots=True)
 class Stats:
-    """What the writes of this process cost so far. A hold is the time from BEGIN to the end of COMMIT."""
+    """What the writes of this process cost so far. A hold is the time from BEGIN to the end of COMMIT.
+
+    `blocked` is why the last write was not taken (`Unavailable`), None since one was.
+    """
 
     commits: int = 0
     functions: int = 0
     held_s: float = 0.0
     longest_hold_ms: float = 0.0
+    blocked: str | None = None
 
-    def add(self, functions: int, held_s: float) -> None:
-        """Count one commit of so many functions."""
+    def add(self, functions: int, held_s: float, *, changed: bool = True) -> None:
+        """Count one commit of so many functions. One that changed nothing proves nothing: a full disk takes it too."""
+        if changed:
+            self.blocked = None
         self.commits += 1
         self.functions += functions
         self.held_s += held_s

@@ -122,27 +122,3 @@ def top_up(connection: Connection, organization_id: int, amount_milli: int, now:
     lock_available(connection, organization_id)
     book(connection, [Entry(organization_id, None, "top_up", amount_milli)], now)
     return lock_available(connection, organization_id)
-
-
-class StatementLine(NamedTuple):
-    """One entry as its owner sees it: the change of `available` and of `held`."""
-
-    ledger_id: int
-    created_at: int
-    kind: str
-    broadcast_id: int | None
-    amount_milli: int
-
-
-def statement(connection: Connection, organization_id: int, before_id: int | None, limit: int) -> list[StatementLine]:
-    """The newest entries first, paged by key: give the last id of a page as `before_id` for the next."""
-    found = rows.all(
-        connection,
-        "SELECT l.id, l.created_at, l.kind, l.broadcast_id, max(n.amount_milli) FROM ledger l JOIN ledger_lines n ON n.ledger_id = l.id"
-        " WHERE l.organization_id = :organization_id AND l.id < :before_id"
-        " GROUP BY l.id, l.created_at, l.kind, l.broadcast_id ORDER BY l.id DESC LIMIT :limit",
-        organization_id=organization_id,
-        before_id=before_id if before_id is not None else 1 << 62,
-        limit=limit,
-    )
-    return [StatementLine(*row) for row in found]

@@ -84,7 +84,7 @@ class PostgresStore:
                 self.stats.add(1, self._timer.monotonic() - started)
                 return result
 
-        return await self._in_task(self._repeated(once, AWAY_FOR_WRITES))
+        return await self._in_task(self._noted(self._repeated(once, AWAY_FOR_WRITES)))
 
     async def read(self, function: Transaction[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """As `Store.read`. The function's own Python runs on the event loop."""
@@ -118,14 +118,27 @@ class PostgresStore:
             await self._lock.close()
         await self._engine.dispose()
 
+    async def _noted(self, write: Coroutine[Any, Any, T]) -> T:
+        try:
+            return await write
+        except Unavailable as error:
+            self.stats.blocked = str(error)
+            raise
+
     async def _in_task(self, work: Coroutine[Any, Any, T]) -> T:
         if self._closed:
             work.close()
             raise Unavailable("The database is closed.")
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
         return await asyncio.shield(task)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        # A caller that was cancelled does not ask any more, and asyncio would complain of an error that nobody took.
+        if not task.cancelled():
+            task.exception()
 
     async def _repeated(self, once: Callable[[], Awaitable[T]], away: frozenset[str]) -> T:
         tries = 0

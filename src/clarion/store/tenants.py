@@ -240,8 +240,7 @@ def add_carrier(connection: Connection, new: NewCarrier, now: int) -> int:
     if new.name == SIMULATOR:
         raise AlreadyThere(f"{SIMULATOR!r} is the name of the built-in carrier.")
     if new.price is not None:
-        for currency in connection.execute(sa.select(tables.organizations.c.currency).distinct()).scalars():
-            parse_amount(new.price, currency)
+        check_price(connection, new.price)
     known = _carrier(connection, new.name)
     if known is not None and known.state == "active":
         raise AlreadyThere(f"There is a carrier {new.name!r} already.")
@@ -250,6 +249,12 @@ def add_carrier(connection: Connection, new: NewCarrier, now: int) -> int:
             f"The carrier {new.name!r} was removed and {waiting} messages still wait for it; a running server refuses them within seconds."
         )
     return _put_carrier(connection, "smpp", new, now)
+
+
+def check_price(connection: Connection, price: str) -> None:
+    """Raises InvalidAmount for a price with more decimals than the currency of some organization is counted to."""
+    for currency in connection.execute(sa.select(tables.organizations.c.currency).distinct()).scalars():
+        parse_amount(price, currency)
 
 
 def list_carriers(connection: Connection) -> list[CarrierView]:
@@ -286,13 +291,13 @@ def list_carriers(connection: Connection) -> list[CarrierView]:
 
 def carrier_login(connection: Connection, name: str) -> tuple[str, str]:
     """The URL and the password of an active carrier, to try it. Raises NotThere."""
-    row = _active(connection, name)
+    row = active_carrier(connection, name)
     return row.url, row.password
 
 
 def remove_carrier(connection: Connection, name: str) -> Removed:
     """Send nothing more through a carrier, and take away its routes and prices. Raises NotThere."""
-    row = _active(connection, name)
+    row = active_carrier(connection, name)
     _take_away(connection, row.id)
     return Removed(row.id, _waiting(connection, row.id))
 
@@ -335,7 +340,8 @@ def _take_away(connection: Connection, carrier_id: int) -> None:
     raise_version(connection)
 
 
-def _active(connection: Connection, name: str) -> sa.Row[Any]:
+def active_carrier(connection: Connection, name: str) -> sa.Row[Any]:
+    """The row of an active carrier. Raises NotThere."""
     row = _carrier(connection, name)
     if row is None or row.state != "active":
         names = [carrier.name for carrier in list_carriers(connection)]

@@ -102,7 +102,9 @@ class Writer(threading.Thread):
         started = self._monotonic()
         group: list[Job] = []
         try:
-            with self._open().begin() as transaction:
+            opened = self._open()
+            before = _changes(opened)
+            with opened.begin() as transaction:
                 connection = transaction.connection
                 job: Job | None = first
                 somebody_waits = False
@@ -118,7 +120,7 @@ class Writer(threading.Thread):
                 return self._fail(group, error)
             self._passed(error)
             return [self._alone(job) for job in group]
-        self._stats.add(len(group), self._monotonic() - started)
+        self._stats.add(len(group), self._monotonic() - started, changed=_changes(opened) != before)
         return group
 
     def _next(self, started: float, *, somebody_waits: bool) -> Job | None:
@@ -131,12 +133,14 @@ class Writer(threading.Thread):
         job.result = None
         started = self._monotonic()
         try:
-            with self._open().begin() as transaction:
+            opened = self._open()
+            before = _changes(opened)
+            with opened.begin() as transaction:
                 job.result = job.function(transaction.connection, *job.args, **job.kwargs)
         except BaseException as error:  # noqa: BLE001  (as above)
             self._fail([job], error)
         else:
-            self._stats.add(1, self._monotonic() - started)
+            self._stats.add(1, self._monotonic() - started, changed=_changes(opened) != before)
         return job
 
     def _waiting(self) -> Iterable[Job]:
@@ -156,6 +160,7 @@ class Writer(threading.Thread):
         passed = self._unavailable(error)
         if passed is not None:
             passed.__cause__ = error
+            self._stats.blocked = str(passed)
             self._let_go()
         return passed
 
@@ -187,3 +192,9 @@ class Writer(threading.Thread):
                 driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             finally:
                 driver.execute(f"PRAGMA busy_timeout = {patience}")
+
+
+def _changes(connection: sa.Connection) -> int:
+    """Rows that this connection has changed so far."""
+    driver: Any = connection.connection.driver_connection
+    return int(driver.total_changes)

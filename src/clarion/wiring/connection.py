@@ -90,6 +90,12 @@ class Connection:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
+    def adjust(self, carrier: Carrier, settings: SmppSettings) -> None:
+        """Go on under another window, of which the carrier does not know; the rate is its bucket's."""
+        self.carrier = carrier
+        self.bind.adjust(settings)
+        self.dispatcher.wake()
+
     def stop(self) -> None:
         """Mark nothing more, at once; `close` does the rest."""
         self._closing = True

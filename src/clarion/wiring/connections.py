@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections.abc import Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
@@ -14,6 +14,7 @@ from clarion.flow.receive import Receiver
 from clarion.flow.settings import Settings
 from clarion.runtime import Runtime
 from clarion.store import binds
+from clarion.store.binds import Elsewhere
 from clarion.store.catalog import Carrier
 from clarion.store.errors import Unavailable
 from clarion.wiring.connection import GRACE_S, Connection
@@ -68,6 +69,7 @@ class Connections:
         self._receivers: dict[int, Receiver] = {}
         self._unusable: set[int] = set()
         self._carriers: int | None = None
+        self._elsewhere: list[Elsewhere] = []
 
     @property
     def held(self) -> list[Connection]:
@@ -75,12 +77,16 @@ class Connections:
         return [working.connection for working in self._working.values()]
 
     def not_ready(self) -> list[str]:
-        """Why no message could be sent: a carrier is configured and none is bound, or none was looked for yet."""
+        """Why no message could be sent: a carrier is configured and none is bound, here or elsewhere, or none was looked for yet."""
         if self._carriers is None:
             return ["the carriers have not been read from the database yet"]
-        if not self._carriers or any(connection.bind.state == "bound" for connection in self.held):
+        if not self._carriers or self._is_bound or any(held.state == "bound" for held in self._elsewhere):
             return []
-        return [f"none of {self._carriers} carriers is bound; `clarion carriers list` says why"]
+        return [f"none of {self._carriers} carriers is bound; `clarion carriers list` says why", *map(_told, self._elsewhere)]
+
+    @property
+    def _is_bound(self) -> bool:
+        return any(connection.bind.state == "bound" for connection in self.held)
 
     async def run(self) -> None:
         """Follow the settings and renew the leases until cancelled; then `close`."""
@@ -110,7 +116,7 @@ class Connections:
         unwanted = [
             key
             for key, working in self._working.items()
-            if key not in ended and (key not in wanted or not _same(wanted[key][0], working.connection.carrier))
+            if key not in ended and (key not in wanted or not _fits(wanted[key][1], working.connection.bind.settings))
         ]
         # All of them before any: what one gives back must not be taken by another that is about to end.
         for key in unwanted:
@@ -120,9 +126,14 @@ class Connections:
             self._leave(key, self._end(self._working.pop(key), GRACE_S if key[0] in kept else REMOVED_S))
         for key in ended:
             self._leave(key, self._report(key, self._working.pop(key)))
+        for key, working in self._working.items():
+            self._adjust(working.connection, *wanted[key])
         for key, (carrier, settings) in wanted.items():
             if key not in self._working and key not in self._ending and self._is_due(key):
                 await self._try_start(key, carrier, settings)
+        # What others do is asked only where it decides whether this process is of any use.
+        asked = bool(wanted) and not self._is_bound
+        self._elsewhere = await self._runtime.store.read(binds.elsewhere, self._runtime.store.owner) if asked else []
 
     async def close(self) -> None:
         """End all connections at once, each as `Connection.close`; those that are not done when the process must end are left."""
@@ -150,6 +161,9 @@ class Connections:
             await self._runtime.timer.sleep(RENEW_S)
             try:
                 await self._runtime.store.write(binds.renew, self._runtime.store.owner)
+                if self._runtime.store.stats.blocked is not None:
+                    # Whether writes are taken again: a renewal without binds changes nothing, and so proves nothing.
+                    await self._runtime.store.write(binds.next_fence)
             except Unavailable as error:
                 log.warning("store.unavailable", doing="leases", error=str(error))
             except Exception:
@@ -189,15 +203,28 @@ class Connections:
             return
         if lease.in_doubt:
             log.warning("bind.doubt", carrier=carrier.name, bind=lease.bind_id, messages=lease.in_doubt)
+        bucket = self._bucket(carrier_id, settings)
+        receiver = self._receivers.setdefault(carrier_id, Receiver(self._runtime, carrier_id, carrier.reference_form, settings.sender))
+        connection = Connection(self._runtime, lease, carrier, settings, bucket, receiver)
+        task = asyncio.create_task(connection.run(), name=f"bind {carrier.name}/{slot}")
+        self._working[key] = _Working(connection, task, self._runtime.timer.monotonic())
+
+    def _adjust(self, connection: Connection, carrier: Carrier, settings: SmppSettings) -> None:
+        """Let a connection go on under another window or rate: nothing is lost or doubled where nothing ends."""
+        if settings == connection.bind.settings:
+            return
+        self._bucket(carrier.id, settings)
+        connection.adjust(carrier, settings)
+        log.info("carrier.adjusted", carrier=carrier.name, window=settings.window, rate_per_second=settings.rate_per_second)
+
+    def _bucket(self, carrier_id: int, settings: SmppSettings) -> TokenBucket:
+        """The carrier's own, at the rate that it has now."""
         rate = settings.rate_per_second
         burst = max(1.0, rate * BURST_S)
         bucket = self._buckets.setdefault(carrier_id, TokenBucket(rate, burst))
         if bucket.rate_per_second != rate:
             bucket.set_rate(rate, self._runtime.timer.monotonic(), burst)
-        receiver = self._receivers.setdefault(carrier_id, Receiver(self._runtime, carrier_id, carrier.reference_form, settings.sender))
-        connection = Connection(self._runtime, lease, carrier, settings, bucket, receiver)
-        task = asyncio.create_task(connection.run(), name=f"bind {carrier.name}/{slot}")
-        self._working[key] = _Working(connection, task, self._runtime.timer.monotonic())
+        return bucket
 
     async def _end(self, working: _Working, begun_s: float) -> None:
         connection, reason = working.connection, None
@@ -238,8 +265,15 @@ class Connections:
         return settings
 
 
-def _same(wanted: Carrier, running: Carrier) -> bool:
-    return (wanted.url, wanted.password) == (running.url, running.password)
+def _fits(wanted: SmppSettings, running: SmppSettings) -> bool:
+    """Whether a connection may go on: window, rate and the number of binds are ours alone, the carrier is told none of them."""
+    return replace(wanted, window=running.window, rate_per_second=running.rate_per_second, binds=running.binds) == running
+
+
+def _told(held: Elsewhere) -> str:
+    """Who has a bind that this process could not take."""
+    why = f" ({held.reason})" if held.reason else ""
+    return f"process {held.owner}{f' at {held.host}' if held.host else ''} holds {held.carrier}, which is {held.state}{why}"
 
 
 def _reason(error: BaseException) -> str:

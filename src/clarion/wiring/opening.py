@@ -46,12 +46,20 @@ async def open_database(data_dir: Path, url: str | None) -> AsyncIterator[Runtim
 def require_database(data_dir: Path, url: str | None) -> str:
     """The URL of a database that is there, as far as a look at the disk tells. Raises `NoDatabase`, `UnsupportedUrl`."""
     place = database_url(data_dir, url)
-    if is_sqlite(place) and not (path := sqlite_path(place)).exists():
+    if is_sqlite(place) and not is_there(path := sqlite_path(place)):
         raise NoDatabase(
             f"There is no Clarion database at {path.absolute()}. Name its folder with --data-dir (or CLARION_DATA_DIR), "
             "or start `clarion serve`, which makes one."
         )
     return place
+
+
+def is_there(file: Path) -> bool:
+    """Whether a database's file exists. Raises `NoDatabase` where the disk does not tell: a folder is closed, or a name too long."""
+    try:
+        return file.exists()
+    except OSError as error:
+        raise NoDatabase(f"There is no looking for a Clarion database at {file} ({error.strerror}). Name another folder.") from None
 
 
 @asynccontextmanager

@@ -6,36 +6,32 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Any
 
 import structlog
-import uvicorn
 import uvloop
 
-from clarion.api.app import make_app
 from clarion.api.limits import MemoryLimits, RequestLimits, SharedLimits
 from clarion.api.services import BODY_LIMIT_BYTES, OUTCOME_WAIT_S, POWERED_BY, Services
-from clarion.flow import plan
 from clarion.flow.settings import Settings
-from clarion.flow.sweep import Sweeper
 from clarion.runtime import Runtime
 from clarion.store import tenants
 from clarion.store.engine import is_sqlite, sqlite_path
-from clarion.store.errors import Unavailable
 from clarion.store.migrate import MigrationReport, migrate
 from clarion.store.sqlite import lock_folder
 from clarion.wiring.connections import Connections
+from clarion.wiring.http import answering, open_socket
 from clarion.wiring.logs import set_up_logs
 from clarion.wiring.metrics import make_registry
 from clarion.wiring.opening import database_file, open_runtime
+from clarion.wiring.readiness import not_ready
 from clarion.wiring.simulated import Simulated
+from clarion.wiring.stages import background
 
-STARTED_S = 0.05
 SWITCH_S = 0.001
 """How long the writer's thread may keep the interpreter while the event loop waits for it: the default of 5 ms, met four times on the
 way of a single send, was most of its latency behind a blast."""
@@ -43,18 +39,12 @@ way of a single send, was most of its latency behind a blast."""
 GC_THRESHOLD = 50_000
 """Objects between two looks of the collector: the default of 700 cost a tenth of the time on the road."""
 
-HTTP_GRACE_S = 5
-"""How long open requests may take after SIGTERM."""
-
 STOP_S = 14.0
 """For HTTP, then the carriers with what is on their wires."""
 
 FORCED_S = 15.0
 """An end that is not over then, mostly because the database does not answer, is forced: what was not recorded is `unknown` at the
 next start (law 2). It stays well below the 20 s after which others would kill."""
-
-SILENT_S = 3.0
-"""A database that has not answered the polls for so long makes the process not ready."""
 
 log = structlog.get_logger(__name__)
 
@@ -138,7 +128,7 @@ class _Server:
                     runtime=runtime,
                     settings=settings,
                     limits=self._limits(runtime),
-                    ready=lambda: _silence(runtime, settings) + connections.not_ready(),
+                    ready=lambda: not_ready(runtime, settings, connections),
                     registry=make_registry(runtime, connections),
                     body_limit_bytes=self._options.body_limit_bytes,
                     trusted_proxies=self._options.networks,
@@ -146,7 +136,7 @@ class _Server:
                     outcome_wait_s=self._options.outcome_wait_s,
                     stopping=self._stop.is_set,
                 )
-                async with _background(runtime, settings, connections, self._stop) as failed, _http(services, self._socket):
+                async with background(runtime, settings, connections, self._stop) as failed, answering(services, self._socket):
                     url = f"http://{self._options.host}:{self._socket.getsockname()[1]}"
                     log.info("server.started", url=url, database="sqlite" if is_sqlite(self._options.url) else "postgresql")
                     name = "default" if key is not None else None
@@ -196,12 +186,6 @@ def _leave(reason: str) -> None:
     os._exit(1)
 
 
-def _silence(runtime: Runtime, settings: Settings) -> list[str]:
-    """What there is to say of a database that does not answer."""
-    silent_s = runtime.timer.monotonic() - settings.answered_at
-    return [f"the database has not answered for {silent_s:.0f} seconds"] if silent_s > SILENT_S else []
-
-
 def _quieten_collector() -> None:
     """What is there after a start stays; and messages under way are many, short-lived and in no cycles."""
     gc.collect()
@@ -220,90 +204,3 @@ async def _simulated(runtime: Runtime, *, wanted: bool) -> AsyncIterator[None]:
     async with Simulated(runtime) as url:
         await runtime.store.write(tenants.put_simulator, url, runtime.clock.now())
         yield
-
-
-@asynccontextmanager
-async def _background(runtime: Runtime, settings: Settings, connections: Connections, stop: asyncio.Event) -> AsyncIterator[list[str]]:
-    """The stages beside HTTP. One that fails stops the process: a supervisor starts it again, and the database knows where it was."""
-    failed: list[str] = []
-
-    def ended(task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.critical("stage.failed", stage=task.get_name(), exc_info=error)
-            failed.append(task.get_name())
-            stop.set()
-
-    stages: dict[str, Coroutine[Any, Any, None]] = {
-        "settings": _patiently(runtime, settings.run),
-        "plan": _patiently(runtime, lambda: plan.run(runtime)),
-        "sweep": Sweeper(runtime, settings).run(),
-        "binds": connections.run(),
-    }
-    # Before any bind: what came too late while nobody was here must not be taken.
-    await plan.plan(runtime)
-    tasks = [asyncio.create_task(stage, name=name) for name, stage in stages.items()]
-    for task in tasks:
-        task.add_done_callback(ended)
-    try:
-        yield failed
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await connections.close()
-
-
-async def _patiently(runtime: Runtime, stage: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run a stage, and begin it again when the database did not answer."""
-    while True:
-        try:
-            await stage()
-        except Unavailable as error:
-            log.warning("store.unavailable", doing="stage", error=str(error))
-            await runtime.timer.sleep(1.0)
-
-
-@asynccontextmanager
-async def _http(services: Services, opened: socket.socket) -> AsyncIterator[None]:
-    """HTTP on a socket that is already ours."""
-    config = uvicorn.Config(
-        make_app(services),
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        server_header=False,
-        proxy_headers=False,  # the app believes them from trusted proxies alone
-        timeout_graceful_shutdown=HTTP_GRACE_S,
-    )
-    server = _Uvicorn(config)
-    serving = asyncio.create_task(server.serve(sockets=[opened]))
-    try:
-        while not server.started and not serving.done():
-            await services.runtime.timer.sleep(STARTED_S)
-        yield
-    finally:
-        server.should_exit = True
-        await asyncio.wait({serving})
-
-
-class _Uvicorn(uvicorn.Server):
-    """Without signal handlers: the process has its own order of ending."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave them to `_Server`."""
-        yield
-
-
-def open_socket(host: str, port: int) -> socket.socket:
-    """The address that HTTP is answered on, taken before anything else is done. Raises OSError if it is not to be had."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    opened = socket.socket(family, socket.SOCK_STREAM)
-    opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        opened.bind((host, port))
-        opened.listen(2048)
-    except BaseException:
-        opened.close()
-        raise
-    return opened

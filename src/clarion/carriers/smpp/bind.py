@@ -59,6 +59,13 @@ class SmppBind:
         """False for a receiver."""
         return self.settings.bind != "receiver"
 
+    def adjust(self, settings: SmppSettings) -> None:
+        """Go on under another window, in the middle of a connection too: the carrier does not know ours."""
+        self.settings = settings
+        self.window = settings.window
+        if self._session is not None:
+            self._session.adjust(settings)
+
     def submit(self, submissions: Sequence[Submission]) -> int:
         """Give the first n to the transport and return n. One that SMPP cannot carry is given too, and soon answered `refused`."""
         session = self._session

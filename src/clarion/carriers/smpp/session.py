@@ -94,12 +94,16 @@ class Session(asyncio.Protocol):
     @property
     def free(self) -> int:
         """Submissions that the window takes now."""
-        return 0 if self._ending or self._reason else self._settings.window - len(self._open)
+        return 0 if self._ending or self._reason else max(0, self._settings.window - len(self._open))
 
     @property
     def owes(self) -> int:
         """What is under way: submissions without an answer and deliveries without an acknowledgement."""
         return len(self._open) + self._unacknowledged
+
+    def adjust(self, settings: SmppSettings) -> None:
+        """Go on under another window."""
+        self._settings = settings
 
     def request_bind(self) -> None:
         """Send the bind that the settings ask for."""

@@ -1,0 +1,48 @@
+"""Changes of a carrier that stays: no route is taken away meanwhile, so what waits for it goes on waiting."""
+
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from clarion.store import tables
+from clarion.store.catalog import raise_version
+from clarion.store.tenants import SIMULATOR, AlreadyThere, active_carrier, check_price
+
+
+@dataclass(frozen=True, slots=True)
+class CarrierChange:
+    """What is to be another; None stays. `url` has no password in it; `price` and `cost` are decimals for one segment."""
+
+    url: str | None = None
+    password: str | None = field(default=None, repr=False)
+    price: str | None = None
+    cost: str | None = None
+
+
+def change_carrier(connection: Connection, name: str, change: CarrierChange) -> int:
+    """Change a carrier and return its id. What was accepted keeps its price.
+
+    Raises NotThere, AlreadyThere for the built-in one, and InvalidAmount as `add_carrier`.
+    """
+    row = active_carrier(connection, name)
+    if row.kind == SIMULATOR:
+        raise AlreadyThere(f"{name!r} is the built-in carrier: every start with --simulator sets it up.")
+    if change.price is not None:
+        check_price(connection, change.price)
+        _put_price(connection, row.id, change.price)
+    values = {"url": change.url, "password": change.password, "cost": change.cost}
+    values = {column: value for column, value in values.items() if value is not None}
+    if values:
+        connection.execute(sa.update(tables.carriers).where(tables.carriers.c.id == row.id).values(values))
+    raise_version(connection)
+    return int(row.id)
+
+
+def _put_price(connection: Connection, carrier_id: int, amount: str) -> None:
+    """One for each of its routes, in the place of what it brought before."""
+    routes, prices = tables.routes.c, tables.prices.c
+    connection.execute(sa.delete(tables.prices).where(prices.carrier_id == carrier_id))
+    reach = connection.execute(sa.select(routes.prefix).where(routes.carrier_id == carrier_id).order_by(routes.id)).scalars().all()
+    for prefix in reach:
+        connection.execute(sa.insert(tables.prices).values(prefix=prefix, carrier_id=carrier_id, amount=amount))
