@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from clarion.core.states import RANK, State
 from clarion.store import rows
-from clarion.store.deliveries import Fact, Moved, record, settle
+from clarion.store.deliveries import Fact, record, settle
 
 CANDIDATES_MAX = 64
 """Ready chunks that a claim looks at, the first of each organization before the second of any."""
@@ -268,7 +268,7 @@ def _mark_retries(connection: Connection, carrier_id: int, fence: int, room: int
     going = [due[message_id][0] for (message_id,) in marked]
     settle(
         connection,
-        [Moved(m.chunk_id, m.broadcast_id, m.organization_id, State.RETRY, State.MARKED, m.price_milli) for m in going],
+        [(m.chunk_id, m.broadcast_id, m.organization_id, State.RETRY, State.MARKED, m.price_milli) for m in going],
         now,
     )
     if passed:

@@ -226,30 +226,39 @@ def apply(connection: Connection, carrier_id: int, matched: Sequence[tuple[Note,
     settle(connection, moved, now)
 
 
-_RANK = f"CASE v.state WHEN 'delivered' THEN {RANK[State.DELIVERED]} ELSE {RANK[State.UNDELIVERED]} END"
-_END_SENT = (
-    f"UPDATE deliveries SET state = v.state, rank = {_RANK}, reason = v.reason, updated_at = :now FROM v"
-    f" WHERE deliveries.message_id = v.id AND (deliveries.attempt, deliveries.rank) < (v.attempt, {_RANK})"
+_GUARD = "(deliveries.attempt, deliveries.rank) < "
+_DELIVER = (
+    f"UPDATE deliveries SET state = 'delivered', rank = {RANK[State.DELIVERED]}, reason = NULL, updated_at = :now{{source}}"
+    f" AND {_GUARD}(:attempt, {RANK[State.DELIVERED]})"
+)
+# SQLite takes a list of ids in half the time of a join; PostgreSQL plans the join better.
+_DELIVER_AMONG = _DELIVER.format(source=" WHERE message_id IN (SELECT id FROM v)")
+_DELIVER_JOINED = _DELIVER.format(source=" FROM v WHERE deliveries.message_id = v.id")
+_FAIL = (
+    f"UPDATE deliveries SET state = 'undelivered', rank = {RANK[State.UNDELIVERED]}, reason = v.reason, updated_at = :now FROM v"
+    f" WHERE deliveries.message_id = v.id AND {_GUARD}(v.attempt, {RANK[State.UNDELIVERED]})"
 )
 
 
 def _end_sent(connection: Connection, ending: Sequence[tuple[Note, Candidate]], now: int) -> list[Moved]:
-    """The ordinary case, narrow: what was sent is delivered or is not. The rows are locked, or SQLite's writer is alone."""
-    changed = rows.changed(
-        connection,
-        _END_SENT,
-        "deliveries.message_id",
-        (
-            {"id": "bigint", "attempt": "smallint", "state": "text", "reason": "text"},
-            [(c.message_id, c.attempt, note.state, note.reason if note.state == State.UNDELIVERED else None) for note, c in ending],
-        ),
-        now=now,
-    )
-    return [
-        Moved(c.chunk_id, c.broadcast_id, c.organization_id, State.SENT, note.state, c.price_milli)
-        for note, c in ending
-        if changed is None or c.message_id in changed
-    ]
+    """The ordinary case, narrow: what was sent is delivered or is not.
+
+    The guard lets all of them pass: they were read in this transaction, and locked, or SQLite's writer is alone.
+    """
+    delivered: dict[int, list[tuple[int]]] = defaultdict(list)
+    failed: list[tuple[int, int, str]] = []
+    for note, candidate in ending:
+        if note.state == State.DELIVERED:
+            delivered[candidate.attempt].append((candidate.message_id,))
+        else:
+            failed.append((candidate.message_id, candidate.attempt, note.reason))
+    text = _DELIVER_AMONG if connection.dialect.name == "sqlite" else _DELIVER_JOINED
+    changed = rows.change(connection, _FAIL, v=({"id": "bigint", "attempt": "smallint", "reason": "text"}, failed), now=now)
+    for attempt, ids in delivered.items():
+        changed += rows.change(connection, text, v=({"id": "bigint"}, ids), attempt=attempt, now=now)
+    if changed != len(ending):
+        raise RuntimeError(f"{len(ending)} messages were read as sent, and {changed} of them moved")
+    return [(c.chunk_id, c.broadcast_id, c.organization_id, State.SENT, note.state, c.price_milli) for note, c in ending]
 
 
 def _fact(carrier_id: int, candidate: Candidate, state: str, reason: str, reference: str | None = None) -> Fact:

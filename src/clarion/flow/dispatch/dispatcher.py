@@ -162,6 +162,7 @@ class Dispatcher:
             self._runtime.broker.ring(PLAN)
         for message in taken.messages:
             self._put_in_hand(message)
+        self._desk.in_flight.update([message.organization_id for message in taken.messages])
         self._more = taken.more
         return bool(taken.messages)
 
@@ -185,7 +186,6 @@ class Dispatcher:
         sender = message.sender if message.sender is not None else self._default_sender
         lane = self._desk.hand[message.lane]
         self._desk.journeys[message.message_id] = Journey(message, len(texts))
-        self._desk.in_flight[message.organization_id] += 1
         for part, text in enumerate(texts, 1):
             lane.append(
                 Submission(
@@ -210,10 +210,10 @@ class Dispatcher:
             return
         batch: list[Submission] = []
         for lane in self._desk.hand:
-            while lane and len(batch) < free:
-                if not self._bucket.take(1, now):
-                    break
-                batch.append(lane.popleft())
+            room = min(len(lane), free - len(batch))
+            if self._bucket.rate_per_second > 0:
+                room = next((n for n in range(room) if not self._bucket.take(1, now)), room)
+            batch += [lane.popleft() for _ in range(room)]
         given = self._bind.submit(batch) if batch else 0
         for submission in batch[:given]:
             self._desk.journeys[submission.message_id].given += 1
@@ -242,13 +242,21 @@ class Dispatcher:
 
     def answered(self, answers: Sequence[Answer]) -> None:
         """Keep the wire full as soon as answers made room on it; throttled submissions go back in hand, first in their lane."""
-        throttled = [answer.submission for answer in answers if answer.outcome is Outcome.THROTTLED]
-        if throttled:
+        outcomes = {answer.outcome for answer in answers}
+        if Outcome.THROTTLED in outcomes:
             first, longest = THROTTLED_S
             self._rest_s = min(max(first, self._rest_s * 2), longest)
             self._rest_until = self._runtime.timer.monotonic() + self._rest_s
-        elif any(answer.outcome is Outcome.SENT for answer in answers):
+        elif Outcome.SENT in outcomes:
             self._rest_s = 0.0
+        if outcomes != {Outcome.SENT}:
+            self._take_back(answers)
+        self._send()
+        self._wake.set()
+
+    def _take_back(self, answers: Sequence[Answer]) -> None:
+        """What was not taken: throttled parts into the hand again, the rest of a refused message out of it."""
+        throttled = [answer.submission for answer in answers if answer.outcome is Outcome.THROTTLED]
         for submission in reversed(throttled):
             journey = self._desk.journeys.get(submission.message_id)
             if journey is not None and not journey.has_given_up(submission.part):
@@ -261,8 +269,6 @@ class Dispatcher:
                 self._cut({submission.message_id})
             elif answer.outcome is Outcome.UNKNOWN and submission.message_id in self._desk.journeys:
                 self._desk.journeys[submission.message_id].give_up(submission.part)
-        self._send()
-        self._wake.set()
 
     def _cut(self, message_ids: set[int]) -> None:
         """Take what is left of these messages out of hand: no further part of them is given."""
@@ -283,6 +289,12 @@ class Dispatcher:
             journey = self._desk.journeys.get(message_id)
             if journey is None:
                 ended.add_late(answer)
+                continue
+            if answer.outcome is Outcome.SENT and journey.parts == 1:
+                # Nearly every message ends here; an `unknown` of the same batch is overtaken.
+                journey.answers[1] = answer
+                touched.pop(message_id, None)
+                ended.add_sent(journey.message, answer)
                 continue
             if answer.outcome is not Outcome.THROTTLED:
                 journey.answers[answer.submission.part] = answer
@@ -314,10 +326,9 @@ class Dispatcher:
         if ended.empty:
             return
         await self._runtime.write_patiently(outcomes.record_outcomes, ended.batch(), form, self._runtime.clock.now())
-        for message_id in ended.message_ids:
-            journey = self._desk.journeys.pop(message_id, None)
-            if journey is not None:
-                self._desk.in_flight[journey.message.organization_id] -= 1
+        journeys = self._desk.journeys
+        gone = [journeys.pop(message_id) for message_id in ended.message_ids if message_id in journeys]
+        self._desk.in_flight.subtract(Counter([journey.message.organization_id for journey in gone]))
         self._wake.set()
 
     async def _leave_unbound(self) -> None:
