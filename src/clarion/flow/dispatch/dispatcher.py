@@ -6,7 +6,7 @@ comes, its outcome is committed. From the mark to the commit it is in doubt, and
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -161,7 +161,7 @@ class Dispatcher:
         if taken.exhausted:
             self._runtime.broker.ring(PLAN)
         for message in taken.messages:
-            self._put_in_hand(message)
+            self._put_in_hand(message, taken.texts)
         self._desk.in_flight.update([message.organization_id for message in taken.messages])
         self._more = taken.more
         return bool(taken.messages)
@@ -181,8 +181,9 @@ class Dispatcher:
             room = min(room, self._ahead() - self._desk.waiting())
         return room, min(room, self._capacity() - (self.doubt if self._bucket.rate_per_second == 0 else self._desk.waiting()))
 
-    def _put_in_hand(self, message: Marked) -> None:
-        texts = [message.text] if message.segments == 1 else split(message.text, message.encoding)
+    def _put_in_hand(self, message: Marked, texts_of_chunks: Mapping[int, str]) -> None:
+        whole = message.text if message.text is not None else texts_of_chunks[message.chunk_id]
+        texts = [whole] if message.segments == 1 else split(whole, message.encoding)
         sender = message.sender if message.sender is not None else self._default_sender
         lane = self._desk.hand[message.lane]
         self._desk.journeys[message.message_id] = Journey(message, len(texts))
