@@ -15,7 +15,7 @@ REJECTED: Final = b"REJECTD"
 
 
 class Fate(NamedTuple):
-    """`receipt` is the final state it will tell, empty for none; `early`, `late`, `twice` and `plain_id`: how it comes.
+    """`receipt` is the final state it will tell, empty for none; `early`, `late`, `twice` and `other_id`: how it comes.
 
     `answer_after_s` and `receipt_after_s` come on top of the delays that all have. `foreign`: a receipt for somebody else's message
     comes with it. `reply` and `stop` are what the recipient writes back. `garbage` is a kind of it, `ends` how the connection ends with
@@ -31,7 +31,7 @@ class Fate(NamedTuple):
     early: bool = False
     late: bool = False
     twice: bool = False
-    plain_id: bool = False
+    other_id: bool = False
     foreign: bool = False
     reply: str = ""
     stop: str = ""
@@ -168,8 +168,8 @@ class Faults:
             state -= share
         if draw(submit, Draw.TWICE) < settings.twice_share:
             changes["twice"] = True
-        if settings.receipt_id_form_share < 1 and draw(submit, Draw.FORM) >= settings.receipt_id_form_share:
-            changes["plain_id"] = True
+        if settings.receipt_id_form != "same" and draw(submit, Draw.FORM) < settings.receipt_id_form_share < 1:
+            changes["other_id"] = True
         if settings.receipt_spread_ms:
             changes["receipt_after_s"] = draw(submit, Draw.RECEIPT_SPREAD) * settings.receipt_spread_ms / 1000
         place = draw(submit, Draw.RECEIPT)

@@ -104,7 +104,8 @@ def _answer(session: "SmscSession", smsc: "Smsc", fate: Fate, taken: Taken, batc
     if not fate.answered:
         counters.faults["unanswered"] += 1
         return False
-    counters.faults["answer_late"] += fate.answer_late
+    if fate.answer_late:
+        counters.faults["answer_late"] += 1
     after_s = fate.answer_after_s + (EARLY_S if fate.early else 0) + (smsc.settings.answer_late_ms / 1000 if fate.answer_late else 0)
     if not after_s:
         batch.answers.append(taken.answer)
@@ -122,7 +123,7 @@ def _bring_receipts(session: "SmscSession", smsc: "Smsc", fate: Fate, taken: Tak
     settings, counters, account = smsc.settings, smsc.counters, session.account
     receipts: list[bytes] = []
     if fate.receipt:
-        text = smsc.receipt_text(taken.message_id, fate.receipt, taken.at, taken.quote, as_answered=fate.plain_id)
+        text = smsc.receipt_text(taken.message_id, fate.receipt, taken.at, taken.quote, other_id=fate.other_id)
         receipts = [RECEIPT % (taken.destination, taken.source, *text)] * (2 if fate.twice else 1)
         counters.receipts[fate.receipt.decode()] += len(receipts)
     else:
@@ -130,7 +131,7 @@ def _bring_receipts(session: "SmscSession", smsc: "Smsc", fate: Fate, taken: Tak
     for name in ("early", "late", "twice"):
         if getattr(fate, name):
             counters.faults[f"receipt_{name}"] += 1
-    if settings.receipt_id_form != "same" and fate.receipt and not fate.plain_id:
+    if fate.other_id and fate.receipt:
         counters.faults["receipt_other_id_form"] += 1
     if fate.foreign:
         counters.faults["receipt_foreign"] += 1

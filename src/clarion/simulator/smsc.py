@@ -44,7 +44,8 @@ class Smsc:
         self.receipt_delay_s = settings.receipt_delay_ms / 1000
         self.next_id = clock.now() if settings.first_id is None else settings.first_id
         self.write_id: Callable[[int], bytes] = (b"%x" if settings.message_id_form == "hex" else b"%d").__mod__
-        self._write_receipt_id = _receipt_id_writer(settings.receipt_id_form, self.write_id)
+        self._write_other_id = _receipt_id_writer(settings.receipt_id_form, self.write_id)
+        self._write_receipt_id = self._write_other_id if settings.receipt_id_form_share == 1 else self.write_id
         self.faults = Faults(settings, timer, Chance(settings.seed))
         self.decide: Callable[[bytes], Fate] | None = self.faults.fate if settings.has_faults else None
         self._log = SubmitLog(settings.log_file) if settings.log_file else None
@@ -141,10 +142,10 @@ class Smsc:
             self._minute = (minute, datetime.fromtimestamp(minute * 60, UTC).strftime("%y%m%d%H%M").encode())
         return self._minute[1]
 
-    def receipt_text(self, message_id: int, state: bytes, at: bytes, quote: bytes, *, as_answered: bool = False) -> tuple[int, bytes]:
-        """The length and the text of a receipt (SMPP 3.4, appendix B), with the id in its own form or `as_answered`."""
+    def receipt_text(self, message_id: int, state: bytes, at: bytes, quote: bytes, *, other_id: bool = False) -> tuple[int, bytes]:
+        """The length and the text of a receipt (SMPP 3.4, appendix B), with the id in its usual form or the `other_id` of a share."""
         text = _RECEIPT_TEXT % (
-            self.write_id(message_id) if as_answered else self._write_receipt_id(message_id),
+            self._write_other_id(message_id) if other_id else self._write_receipt_id(message_id),
             1 if state == DELIVERED else 0,
             at,
             at,
