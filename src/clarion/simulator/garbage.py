@@ -9,6 +9,9 @@ NOISE_OCTETS: Final = 64
 LIE_OCTETS: Final = 12
 """What a lying length says beyond the truth: the head of the next PDU is swallowed, and where PDUs begin is lost."""
 
+SWALLOWED_OCTETS: Final = 60_000
+"""A length that could be, and so long that everything which follows for a while is taken for its body."""
+
 NOWHERE: Final = pdu.SEQUENCE_MAX - 7
 """A sequence number that nobody has come to."""
 
@@ -50,6 +53,7 @@ KINDS: Final[dict[str, Callable[[Occasion], bytes]]] = {
     "long_length": lambda here: pdu.SEQUENCE_MAX.to_bytes(4, "big") + pdu.frame(pdu.ENQUIRE_LINK, 0, here.sequence)[4:],
     # A length that could be: what follows is read from the wrong place.
     "lying_length": _lying_length,
+    "swallowing_length": lambda here: SWALLOWED_OCTETS.to_bytes(4, "big") + pdu.frame(pdu.ENQUIRE_LINK, 0, here.sequence)[4:],
     # PDUs that are whole, and make no sense.
     "cut_text": _cut_text,
     "unknown_command": lambda _: pdu.frame(UNKNOWN_COMMAND, 0, NOWHERE, b"what is this"),
@@ -58,7 +62,7 @@ KINDS: Final[dict[str, Callable[[Occasion], bytes]]] = {
     "stray_nack": lambda _: pdu.frame(pdu.GENERIC_NACK, status.INVALID_COMMAND, 0),
     "stray_receipt": lambda _: pdu.frame(pdu.DELIVER_SM, 0, BEYOND, _receipt(STRAY_ID)),
 }
-"""By name. The first four end in a broken connection; after the others it goes on as if nothing had been."""
+"""By name. The first five end in a broken connection; after the others it goes on as if nothing had been."""
 
 
 def octets(kind: str, here: Occasion) -> bytes:
