@@ -108,6 +108,10 @@ class Faults:
         self._timer = timer
         self._chance = chance
         self._bucket = TokenBucket(settings.throttle_per_second, max(settings.throttle_per_second, 1))
+        states = ((UNDELIVERED, settings.undelivered_share), (EXPIRED, settings.expired_share), (REJECTED, settings.rejected_share))
+        self._states = [(word, share) for word, share in states if share]
+        times = (({"receipt": b""}, settings.never_share), ({"early": True}, settings.early_share), ({"late": True}, settings.late_share))
+        self._times = [(change, share) for change, share in times if share]
         self._submit = 0
         self._taken = 0
 
@@ -137,51 +141,47 @@ class Faults:
                     return Fate(status=failure, receipt=b"")
                 refusal -= share
         changes: dict[str, Any] = {}
-        answer = draw(submit, Draw.ANSWER)
-        if answer < settings.unanswered_share:
-            changes["answered"] = False
-        elif answer - settings.unanswered_share < settings.answer_late_share:
-            changes["answer_late"] = True
+        if settings.unanswered_share or settings.answer_late_share:
+            answer = draw(submit, Draw.ANSWER)
+            if answer < settings.unanswered_share:
+                changes["answered"] = False
+            elif answer - settings.unanswered_share < settings.answer_late_share:
+                changes["answer_late"] = True
         if settings.answer_spread_ms:
             changes["answer_after_s"] = draw(submit, Draw.ANSWER_SPREAD) * settings.answer_spread_ms / 1000
         if settings.receipts:
-            changes |= self._receipt()
-            if draw(submit, Draw.FOREIGN) < settings.foreign_share:
+            self._receipt(changes)
+            if self._happens(settings.foreign_share, Draw.FOREIGN):
                 changes["foreign"] = True
-        if draw(submit, Draw.REPLY) < settings.reply_share:
+        if self._happens(settings.reply_share, Draw.REPLY):
             changes["reply"] = self._one_of(settings.reply_texts, Draw.REPLY_TEXT)
-        if draw(submit, Draw.STOP) < settings.stop_share:
+        if self._happens(settings.stop_share, Draw.STOP):
             changes["stop"] = self._one_of(settings.stop_texts, Draw.STOP_TEXT)
         return PLAIN._replace(**changes) if changes else PLAIN
 
-    def _receipt(self) -> dict[str, Any]:
+    def _receipt(self, changes: dict[str, Any]) -> None:
         settings, submit, draw = self._settings, self._submit, self._chance.of
-        changes: dict[str, Any] = {}
-        state = draw(submit, Draw.STATE)
-        for word, share in (
-            (UNDELIVERED, settings.undelivered_share),
-            (EXPIRED, settings.expired_share),
-            (REJECTED, settings.rejected_share),
-        ):
-            if 0 <= state < share:
-                changes["receipt"] = word
-            state -= share
-        if draw(submit, Draw.TWICE) < settings.twice_share:
+        if self._states:
+            state = draw(submit, Draw.STATE)
+            for word, share in self._states:
+                if 0 <= state < share:
+                    changes["receipt"] = word
+                state -= share
+        if self._happens(settings.twice_share, Draw.TWICE):
             changes["twice"] = True
         if settings.receipt_id_form != "same" and draw(submit, Draw.FORM) < settings.receipt_id_form_share < 1:
             changes["other_id"] = True
         if settings.receipt_spread_ms:
             changes["receipt_after_s"] = draw(submit, Draw.RECEIPT_SPREAD) * settings.receipt_spread_ms / 1000
-        place = draw(submit, Draw.RECEIPT)
-        for name, share, value in (
-            ("receipt", settings.never_share, b""),
-            ("early", settings.early_share, True),
-            ("late", settings.late_share, True),
-        ):
-            if 0 <= place < share:
-                changes[name] = value
-            place -= share
-        return changes
+        if self._times:
+            place = draw(submit, Draw.RECEIPT)
+            for change, share in self._times:
+                if 0 <= place < share:
+                    changes |= change
+                place -= share
+
+    def _happens(self, share: float, draw: Draw) -> bool:
+        return share > 0 and self._chance.of(self._submit, draw) < share
 
     def noise(self, octets: int) -> bytes:
         """Octets by chance, those of the submit that was decided last."""
