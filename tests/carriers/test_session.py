@@ -172,6 +172,18 @@ async def test_a_silent_carrier_is_asked_and_dropped() -> None:
     assert rig.transport.closed
 
 
+async def test_octets_that_never_become_a_pdu_are_no_sign_of_life() -> None:
+    """A length that lies swallows the answers to enquire_link too; the connection must not stay deaf until it is full."""
+    rig = Rig(enquire_s=30)
+    rig.session.data_received(pdu.HEADER.pack(60_000, pdu.ENQUIRE_LINK, 0, 5))
+    rig.tick(1)
+    rig.tick(30)
+    assert rig.written == [(pdu.ENQUIRE_LINK, 0, 1)]
+    rig.session.data_received(pdu.frame(pdu.ENQUIRE_LINK_RESP, 0, 1))
+    rig.tick(10)
+    assert rig.session.lost.result() == "no answer to enquire_link in 10 s"
+
+
 @pytest.mark.parametrize("length", [0, 1, 15, 65_537, 0x48545450, 0xFFFFFFFF])
 async def test_lengths_that_lie_end_the_connection(length: int) -> None:
     rig = Rig()

@@ -134,6 +134,42 @@ def test_faults_that_cannot_be_simulated(beside_sqlite: Any, start: Any, argumen
     assert "receipts acknowledged" in printed
 
 
+def test_a_plan_of_faults_and_counters_by_http(beside_sqlite: Any, start: Any) -> None:
+    """What is typed or set in the environment goes before the plan; the counters are told while it runs, and at the end."""
+    (beside_sqlite.folder / "plan.toml").write_text(
+        "[binds]\nsystem_id = 'acme'\nrefused_status = 'ESME_RBINDFAIL'\n"
+        "[refusals]\nESME_RINVDSTADR = 0.5\n0x14 = 0.5\n[throttling]\nper_second = 5\n"
+    )
+    options = ("--plan", "plan.toml", "--system-id", "other", "--fail", "0x14=0", "--http-port", "0", "--json")
+    smsc = start(beside_sqlite, "simulator", "smsc", "--port", "0", *options)
+    port = until(lambda: re.search(r"listens on 127\.0\.0\.1:(\d+)", smsc.log))[1]
+    counted = until(lambda: re.search(r"(http://127\.0\.0\.1:\d+)/counters", smsc.log))[1]
+    assert "smpp://other@" in smsc.log
+    beside_sqlite.json("carriers", "add", "one", f"smpp://other@127.0.0.1:{port}")
+    tried = beside_sqlite("carriers", "test", "one")
+    assert "ESME_RBINDFAIL" in tried.stdout
+    with urllib.request.urlopen(f"{counted}/counters", timeout=30) as answer:
+        told = json.load(answer)
+    assert (told["binds_refused"], told["faults"]) == (1, {"bind_refused": 1})
+    with urllib.request.urlopen(f"{counted}/metrics", timeout=30) as answer:
+        assert 'clarion_simulator_faults_total{fault="bind_refused"} 1.0' in answer.read().decode()
+    code, printed = smsc.stop()
+    assert code == 0
+    assert json.loads(printed) == {name: value for name, value in told.items() if name != "connections"}
+
+
+def test_a_plan_that_cannot_be_followed(beside_sqlite: Any) -> None:
+    (beside_sqlite.folder / "plan.toml").write_text("seed = 1\n[recipts]\ntwice_share = 1\n")
+    said = beside_sqlite.refused("simulator", "smsc", "--port", "0", "--plan", "plan.toml", code=2)
+    assert "plan.toml, line 2: there is no table 'recipts'; the closest is receipts." in said
+    (beside_sqlite.folder / "plan.toml").write_text("[receipts]\nearly_share = 0.6\n")
+    said = beside_sqlite.refused("simulator", "smsc", "--port", "0", "--plan", "plan.toml", "--late-share", "0.6", code=2)
+    assert "add up to 1" in said
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        said = beside_sqlite.refused("simulator", "smsc", "--port", "0", "--http-port", str(taken.getsockname()[1]))
+    assert "Choose another --http-port" in said
+
+
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])

@@ -271,7 +271,7 @@ async def test_a_stop_unbinds_and_a_start_is_found_again() -> None:
     "settings",
     [
         {"message_id_form": "octal"},
-        {"receipt_id_form": "hex"},
+        {"receipt_id_form": "roman"},
         {"early_share": 1.5},
         {"failures": {8: 0.6, 11: 0.6}},
         {"early_share": 0.6, "never_share": 0.6},

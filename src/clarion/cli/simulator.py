@@ -2,6 +2,8 @@
 
 import asyncio
 import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +15,7 @@ from clarion.cli.output import print_json, say
 
 if TYPE_CHECKING:
     from clarion.simulator.settings import SmscSettings
+    from clarion.simulator.smsc import Smsc
 
 app = typer.Typer(help="Carriers to try things with.")
 
@@ -36,11 +39,18 @@ def simulator() -> None:
 @app.command(
     "smsc",
     epilog="clarion simulator smsc --port 2775\n\n"
-    "clarion simulator smsc --fail 0x0b=0.01 --fail 0x58=0.05 --undelivered-share 0.03 --log-file submits.jsonl",
+    "clarion simulator smsc --fail 0x0b=0.01 --fail 0x58=0.05 --undelivered-share 0.03 --log-file submits.jsonl\n\n"
+    "clarion simulator smsc --plan docs/faults.toml --http-port 2780",
 )
 def smsc(
+    context: typer.Context,
+    plan: Annotated[Path | None, _option("--plan", "A plan of faults, TOML; other options go before it.", metavar="FILE")] = None,
     host: Annotated[str, _option("--host", "The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, _option("--port", "The port to listen on; 0 takes a free one.", min=0, max=65535)] = PORT,
+    http_port: Annotated[
+        int | None,
+        _option("--http-port", "Counters by HTTP: /counters, /metrics; 0 takes a free port.", min=0, max=65535, show_default="none"),
+    ] = None,
     seed: Annotated[int, _option("--seed", "The same seed, the same faults.")] = 1,
     system_id: Annotated[str, _option("--system-id", "Let in only this one.", show_default="any")] = "",
     password: Annotated[str, _option("--password", "Let in only with this one.", show_default="any")] = "",
@@ -54,7 +64,7 @@ def smsc(
     throttle_per_second: Annotated[int, _option("--throttle-per-second", "Answer what is above with throttling; 0: no limit.", min=0)] = 0,
     disconnect_every: Annotated[int, _option("--disconnect-every", "Break the connection at each n-th submit; 0: never.", min=0)] = 0,
     message_id_form: Annotated[str, _option("--message-id-form", "decimal or hex.", metavar="FORM")] = "decimal",
-    receipt_id_form: Annotated[str, _option("--receipt-id-form", "same or decimal.", metavar="FORM")] = "same",
+    receipt_id_form: Annotated[str, _option("--receipt-id-form", "same, decimal, hex, upper or padded.", metavar="FORM")] = "same",
     no_receipts: Annotated[bool, flag("--no-receipts", help="Send none.", prefix="SMSC_")] = False,
     receipt_delay_ms: Annotated[int, _option("--receipt-delay-ms", "Before a receipt.", min=0)] = 0,
     receipt_late_ms: Annotated[int, _option("--receipt-late-ms", "What late receipts add.", min=0)] = 2_000,
@@ -73,23 +83,35 @@ def smsc(
     """
     # Most options have the name of the setting that they are.
     given: dict[str, Any] = dict(locals())
+    from clarion.simulator.plan import PlanError, load_plan
     from clarion.simulator.settings import SmscSettings
 
-    values = given | {
-        "bind_status": _status(bind_status),
-        "failures": dict(_failure(text) for text in fail or ()),
-        "receipts": not no_receipts,
-    }
+    failures = dict(_failure(text) for text in fail or ())
+    values = given | {"bind_status": _status(bind_status), "failures": failures, "receipts": not no_receipts}
+    chosen = {name: value for name, value in values.items() if name in SmscSettings.__slots__}
     try:
-        settings = SmscSettings(**{name: value for name, value in values.items() if name in SmscSettings.__slots__})
+        if plan is not None:
+            planned = load_plan(plan)
+            # Of the refusals those that are named; everything else as a whole.
+            chosen["failures"] = planned.get("failures", {}) | failures
+            chosen |= {name: value for name, value in planned.items() if name != "failures" and not _is_given(context, name)}
+        settings = SmscSettings(**chosen)
+    except PlanError as error:
+        raise Failure(f"That plan cannot be followed: {error}.", 2) from None
     except ValueError as error:
         raise Failure(f"That cannot be simulated: {error}.", 2) from None
-    asyncio.run(_run(settings, host, port, as_json=as_json))
+    import uvloop
+
+    uvloop.run(_run(settings, host, port, http_port, as_json=as_json))
 
 
-async def _run(settings: "SmscSettings", host: str, port: int, *, as_json: bool) -> None:
-    from dataclasses import asdict
+def _is_given(context: typer.Context, setting: str) -> bool:
+    """Whether somebody chose this option: what is left at its default gives way to the plan."""
+    source = context.get_parameter_source({"receipts": "no_receipts"}.get(setting, setting))
+    return source is not None and source.name != "DEFAULT"
 
+
+async def _run(settings: "SmscSettings", host: str, port: int, http_port: int | None, *, as_json: bool) -> None:
     from clarion.simulator.smsc import Smsc
     from clarion.wiring.machine import SystemClock, SystemTimer
 
@@ -101,17 +123,44 @@ async def _run(settings: "SmscSettings", host: str, port: int, *, as_json: bool)
         bound = await server.start(host, port)
     except OSError as error:
         raise Failure(f"The simulator cannot start on {host}:{port}: {error.strerror or error}. Choose another --port.") from None
-    # On standard error, so that standard output is the counters alone.
-    url = f"smpp://{settings.system_id or 'simulator'}@{host}:{bound}"
-    say(f"A simulated SMSC listens on {host}:{bound}. Add it: clarion carriers add simulated '{url}' --price 1.00", err=True)
-    await stop.wait()
+    async with _counting(server, host, http_port) as counted:
+        # On standard error, so that standard output is the counters alone.
+        url = f"smpp://{settings.system_id or 'simulator'}@{host}:{bound}"
+        say(f"A simulated SMSC listens on {host}:{bound}. Add it: clarion carriers add simulated '{url}' --price 1.00", err=True)
+        if counted:
+            say(f"Its counters: {counted}/counters and /metrics", err=True)
+        await stop.wait()
     await server.stop()
-    counters = asdict(server.counters)
+    counters = server.counters.as_dict()
     if as_json:
         print_json(counters)
-    else:
-        for counter, count in counters.items():
-            say(f"{counter.replace('_', ' '):<22} {count:>12,}")
+        return
+    for counter, count in counters.items():
+        if isinstance(count, int):
+            say(f"{counter.replace('_', ' '):<32} {count:>12,}")
+        else:
+            for name, part in count.items():
+                say(f"{counter.replace('_', ' ')}: {name.replace('_', ' ') if name.islower() else name}".ljust(32) + f" {part:>12,}")
+
+
+@asynccontextmanager
+async def _counting(server: "Smsc", host: str, http_port: int | None) -> AsyncIterator[str]:
+    """The counters by HTTP for the length of the block, if somebody wants them; their URL."""
+    if http_port is None:
+        yield ""
+        return
+    from clarion.wiring.counting import make_app
+    from clarion.wiring.http import answering, open_socket
+    from clarion.wiring.machine import SystemTimer
+
+    try:
+        opened = open_socket(host, http_port)
+    except OSError as error:
+        raise Failure(
+            f"The counters cannot be told on {host}:{http_port}: {error.strerror or error}. Choose another --http-port."
+        ) from None
+    async with answering(make_app(server), opened, SystemTimer()):
+        yield f"http://{host}:{opened.getsockname()[1]}"
 
 
 def _failure(text: str) -> tuple[int, float]:

@@ -7,6 +7,10 @@ if TYPE_CHECKING:
     from clarion.simulator.session import SmscSession
 
 
+class TextBody(bytes):
+    """A text of a phone: everything else in `waiting` is a receipt."""
+
+
 class Account:
     """The connections of one system_id. Everything in `waiting` is the body of a deliver_sm."""
 

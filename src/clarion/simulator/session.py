@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Final, cast
 
 from clarion.carriers.smpp import pdu, status
 from clarion.carriers.smpp.pdu import DELIVER_SM, HEADER, HEADER_OCTETS, PDU_OCTETS_MAX, SUBMIT_SM, SUBMIT_SM_RESP, Malformed, frame
-from clarion.simulator.faults import PLAIN, Fate
+from clarion.simulator.account import TextBody
+from clarion.simulator.faults import DELIVERED, PLAIN
+from clarion.simulator.misbehaviour import RECEIPT, Batch, Taken, misbehave
 
 if TYPE_CHECKING:
     from clarion.simulator.account import Account
     from clarion.simulator.smsc import Smsc
-
-EARLY_S: Final = 0.05
-"""How long the answer is kept back behind an early receipt: enough for the other side to see the receipt alone."""
 
 REDELIVERY_S: Final = 1.0
 """A receipt that was answered with a temporary error is brought again."""
@@ -28,10 +27,10 @@ class SmscSession(asyncio.Protocol):
         self._smsc = smsc
         self._number = number
         self._transport: asyncio.Transport | None = None
-        self._account: Account | None = None
+        self.account: Account | None = None
         self._rest = b""
         self._sequence = 0
-        self._submits = self.receives = False
+        self._submits = self.receives = self._silent = False
         self._outstanding: dict[int, bytes] = {}
 
     # -- what the transport tells
@@ -45,12 +44,14 @@ class SmscSession(asyncio.Protocol):
         """What was not acknowledged goes to the next connection."""
         self._smsc.sessions.discard(self)
         self._transport = None
-        if self._account is not None:
-            self._account.leave(self, list(self._outstanding.values()))
+        if self.account is not None:
+            self.account.leave(self, list(self._outstanding.values()))
             self._outstanding.clear()
 
     def data_received(self, data: bytes) -> None:
         """Read all PDUs that are there; answer them in one write."""
+        if self._silent:
+            return
         buffer = self._rest + data if self._rest else data
         answers: list[bytes] = []
         submits: list[bytes] = []
@@ -59,7 +60,7 @@ class SmscSession(asyncio.Protocol):
         while end - at >= HEADER_OCTETS:
             length, command, command_status, sequence = HEADER.unpack_from(buffer, at)
             if not HEADER_OCTETS <= length <= PDU_OCTETS_MAX:
-                self._write([*answers, frame(pdu.GENERIC_NACK, status.INVALID_LENGTH, sequence)])
+                self.write([*answers, frame(pdu.GENERIC_NACK, status.INVALID_LENGTH, sequence)])
                 self.close()
                 return
             if at + length > end:
@@ -73,7 +74,7 @@ class SmscSession(asyncio.Protocol):
                 answers.append(self._answer_other(buffer[at : at + length], command, sequence))
             at += length
         self._rest = buffer[at:]
-        self._write(answers)
+        self.write(answers)
         if submits:
             self._take(submits)
         if acknowledged:
@@ -84,59 +85,60 @@ class SmscSession(asyncio.Protocol):
     def _take(self, submits: list[bytes]) -> None:
         """Decide each submit's fate, answer, and queue the receipts."""
         smsc = self._smsc
-        counters = smsc.counters
         now = smsc.clock.now()
         text_at, decide, note = smsc.receipt_times(now), smsc.decide, smsc.note
         next_id, write_id, gives_receipts = smsc.next_id, smsc.write_id, smsc.settings.receipts
-        answers: list[bytes] = []
-        receipts: list[bytes] = []
+        batch = Batch()
+        answers, receipts, plain = batch.answers, batch.receipts, 0
         for octets in submits:
-            counters.submits += 1
+            smsc.counters.submits += 1
             sequence = _SEQUENCE.unpack_from(octets, 12)[0]
             cut = _cut(octets)
             if isinstance(cut, Malformed):
-                answers.append(frame(SUBMIT_SM_RESP, cut.status, sequence))
+                batch.refuse(cut.status, sequence)
                 continue
             source, destination, wants_receipt, quote = cut
             fate = PLAIN if decide is None else decide(destination[2:-1])
             if fate.status:
-                self._refuse(fate, octets, now, sequence, answers)
+                if note is not None:
+                    note(octets, now, self._number, sequence, "", fate.status)
+                batch.refuse(fate.status, sequence)
                 continue
             message_id = next_id
             next_id += 1
             written = write_id(message_id)
-            counters.taken += 1
             if note is not None:
                 note(octets, now, self._number, sequence, written.decode(), 0)
             answer = HEADER.pack(HEADER_OCTETS + 1 + len(written), SUBMIT_SM_RESP, 0, sequence) + written + b"\0"
-            if wants_receipt and fate.receipt and gives_receipts:
-                receipt = _RECEIPT % (destination, source, *smsc.receipt_text(message_id, fate.receipt, text_at, quote))
-                if fate.early or fate.late:
-                    self._send_aside(fate, receipt)
-                else:
-                    receipts += [receipt, receipt] if fate.twice else [receipt]
-            if smsc.breaks():
-                smsc.next_id = next_id
-                self._break(receipts)
-                return
-            if fate.answered and not fate.early:
+            if fate is PLAIN:
                 answers.append(answer)
-            elif fate.answered:
-                smsc.schedule.after(smsc.answer_delay_s + EARLY_S, lambda late=answer: self._write([late]))  # type: ignore[misc]
+                if wants_receipt and gives_receipts:
+                    plain += 1
+                    receipts.append(RECEIPT % (destination, source, *smsc.receipt_text(message_id, DELIVERED, text_at, quote)))
+                continue
+            taken = Taken(message_id, sequence, source, destination, quote, text_at, wants_receipt and gives_receipts, answer)
+            misbehave(self, smsc, fate, taken, batch)
+            if fate.ends:
+                break
+        if plain:
+            smsc.counters.receipts[DELIVERED.decode()] += plain
+        smsc.counters.taken += next_id - smsc.next_id
         smsc.next_id = next_id
         smsc.flush()
-        self._answer_submits(answers, receipts)
+        self._end_with(batch) if batch.ends else self._answer_submits(batch)
 
-    def _answer_submits(self, answers: list[bytes], receipts: list[bytes]) -> None:
-        smsc = self._smsc
-        smsc.schedule.after(smsc.answer_delay_s, lambda: self._write(answers))
-        if receipts and self._account is not None:
-            account = self._account
+    def _answer_submits(self, batch: Batch) -> None:
+        smsc, answers, receipts = self._smsc, batch.answers, batch.receipts
+        smsc.count(batch)
+        if answers:
+            smsc.schedule.after(smsc.answer_delay_s, lambda: self.write(answers))
+        if receipts and self.account is not None:
+            account = self.account
             smsc.schedule.after(smsc.answer_delay_s + smsc.receipt_delay_s, lambda: account.send(receipts, self))
 
     def send_receipts(self) -> None:
         """Send waiting receipts as far as the limit of outstanding ones goes, in one write."""
-        account, limit = self._account, self._smsc.settings.outstanding
+        account, limit = self.account, self._smsc.settings.outstanding
         if account is None or self._transport is None or not self.receives:
             return
         waiting, outstanding, sequence = account.waiting, self._outstanding, self._sequence
@@ -147,46 +149,33 @@ class SmscSession(asyncio.Protocol):
             outstanding[sequence] = body
             octets += (HEADER.pack(HEADER_OCTETS + len(body), DELIVER_SM, 0, sequence), body)
         self._sequence = sequence
-        self._smsc.counters.receipts_sent += len(octets) // 2
-        self._write(octets)
+        self._smsc.counters.receipts_sent += len(octets) // 2 - sum(type(body) is TextBody for body in octets[1::2])
+        self.write(octets)
 
     def _on_acknowledgement(self, sequence: int, command_status: int) -> None:
         body = self._outstanding.pop(sequence, None)
         if body is None:
             return
-        if command_status in status.TEMPORARY and self._account is not None:
-            account = self._account
+        if command_status in status.TEMPORARY and self.account is not None:
+            account = self.account
             self._smsc.schedule.after(REDELIVERY_S, lambda: account.send([body], self))
-        else:
+        elif type(body) is not TextBody:
             self._smsc.counters.receipts_acknowledged += 1
 
-    # -- fates out of the ordinary
+    # -- ends in the middle of the window
 
-    def _refuse(self, fate: Fate, octets: bytes, now: int, sequence: int, answers: list[bytes]) -> None:
-        smsc = self._smsc
-        if fate.status == status.THROTTLED:
-            smsc.counters.throttled += 1
+    def _end_with(self, batch: Batch) -> None:
+        """Nothing that was read with this submit is answered, its receipts come later."""
+        batch.answers.clear()
+        batch.garbage.clear()
+        self._smsc.count(batch)
+        if batch.ends == "disconnect":
+            self._smsc.counters.disconnects += 1
+            self.abort()
         else:
-            smsc.counters.refused += 1
-        if smsc.note is not None:
-            smsc.note(octets, now, self._number, sequence, "", fate.status)
-        answers.append(frame(SUBMIT_SM_RESP, fate.status, sequence))
-
-    def _send_aside(self, fate: Fate, receipt: bytes) -> None:
-        smsc, account = self._smsc, self._account
-        if account is None:
-            return
-        late_s = smsc.answer_delay_s + smsc.receipt_delay_s + smsc.settings.receipt_late_ms / 1000
-        again = [receipt, receipt] if fate.twice else [receipt]
-        smsc.schedule.after(late_s if fate.late else 0, lambda: account.send(again, self))
-
-    def _break(self, receipts: list[bytes]) -> None:
-        """Gone in the middle of the window: nothing that was read with this submit is answered, its receipts come later."""
-        self._smsc.flush()
-        self._smsc.counters.disconnects += 1
-        if self._account is not None:
-            self._account.waiting.extend(receipts)
-        self.abort()
+            self._silent, self.receives = True, False
+        if self.account is not None:
+            self.account.send(batch.receipts)
 
     # -- all other PDUs
 
@@ -200,22 +189,25 @@ class SmscSession(asyncio.Protocol):
             return frame(pdu.UNBIND_RESP, 0, sequence)
         if command == SUBMIT_SM:
             return frame(SUBMIT_SM_RESP, status.WRONG_BIND_STATE, sequence)
+        self._smsc.counters.nacks += command == pdu.GENERIC_NACK
         return b"" if command & pdu.RESPONSE else frame(pdu.GENERIC_NACK, status.INVALID_COMMAND, sequence)
 
     def _answer_bind(self, octets: bytes, command: int, sequence: int) -> bytes:
         request = pdu.decode_bind(octets)
+        if self._smsc.leaves_bind_unanswered():
+            return b""
         if isinstance(request, Malformed):
             refusal = request.status
         else:
-            refusal = status.ALREADY_BOUND if self._account is not None else self._smsc.refusal_of(request)
+            refusal = status.ALREADY_BOUND if self.account is not None else self._smsc.refusal_of(request)
         if refusal or isinstance(request, Malformed):
             self._smsc.counters.binds_refused += 1
             return frame(command | pdu.RESPONSE, refusal, sequence)
         self._smsc.counters.binds += 1
         self._submits = command != pdu.BIND_RECEIVER
         self.receives = command != pdu.BIND_TRANSMITTER
-        self._account = self._smsc.account(request.system_id)
-        self._account.join(self)
+        self.account = self._smsc.account(request.system_id)
+        self.account.join(self)
         asyncio.get_running_loop().call_soon(self.send_receipts)  # those that an earlier connection left, behind this answer
         return frame(command | pdu.RESPONSE, 0, sequence, SYSTEM_ID + pdu.encode_parameters({pdu.INTERFACE_VERSION_TAG: b"\x34"}))
 
@@ -223,7 +215,7 @@ class SmscSession(asyncio.Protocol):
 
     def unbind(self) -> None:
         """Tell the other side that the SMSC goes away."""
-        self._write([frame(pdu.UNBIND, 0, self._sequence + 1)])
+        self.write([frame(pdu.UNBIND, 0, self._sequence + 1)])
 
     def close(self) -> None:
         """Close when everything is written."""
@@ -235,15 +227,13 @@ class SmscSession(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    def _write(self, octets: list[bytes]) -> None:
-        if octets and self._transport is not None and not self._transport.is_closing():
+    def write(self, octets: list[bytes]) -> None:
+        """Give these to the transport, unless the connection is gone or half open."""
+        if octets and self._transport is not None and not self._silent and not self._transport.is_closing():
             self._transport.write(b"".join(octets))
 
 
 _SEQUENCE = struct.Struct(">I")
-
-_RECEIPT: Final = b"\0%b%b\x04\0\0\0\0\0\0\0\0%c%b"
-"""A deliver_sm of esm_class 4 from the recipient to the sender, with addresses as the submit had them; then length and text."""
 
 
 def _cut(octets: bytes) -> tuple[bytes, bytes, bool, bytes] | Malformed:

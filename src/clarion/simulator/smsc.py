@@ -7,17 +7,20 @@ from datetime import UTC, datetime
 from typing import Final
 
 from clarion.carriers.smpp import pdu, status
-from clarion.carriers.smpp.receipts import HAS_HEADER
-from clarion.core.clock import MICROS_PER_SECOND, Clock, Random, Timer
-from clarion.core.text import GSM7, encode_gsm7, encode_ucs2, measure, split
+from clarion.core.clock import MICROS_PER_SECOND, Clock, Timer
 from clarion.simulator.account import Account
-from clarion.simulator.faults import DELIVERED, UNDELIVERED, Fate, Faults, SeededRandom
+from clarion.simulator.counters import Counters
+from clarion.simulator.faults import DELIVERED, EXPIRED, REJECTED, UNDELIVERED, Chance, Fate, Faults
 from clarion.simulator.log import SubmitLog
+from clarion.simulator.misbehaviour import Batch, text_bodies
 from clarion.simulator.schedule import Schedule
 from clarion.simulator.session import SmscSession
-from clarion.simulator.settings import Counters, SmscSettings
+from clarion.simulator.settings import SmscSettings
 
-ERRORS: Final = {DELIVERED: b"000", UNDELIVERED: b"034", b"EXPIRED": b"027", b"REJECTD": b"069"}
+PADDED_DIGITS: Final = 20
+"""How wide ids are that have zeros before them."""
+
+ERRORS: Final = {DELIVERED: b"000", UNDELIVERED: b"034", EXPIRED: b"027", REJECTED: b"069"}
 """What carriers like to write behind `err:`."""
 
 CLOSE_S: Final = 1.0
@@ -30,7 +33,7 @@ class Smsc:
     Message ids go on from the clock's microseconds, so that an SMSC started again never gives an id that it gave before.
     """
 
-    def __init__(self, settings: SmscSettings, clock: Clock, timer: Timer, random: Random | None = None) -> None:
+    def __init__(self, settings: SmscSettings, clock: Clock, timer: Timer) -> None:
         """Raises OSError if the log file cannot be opened."""
         self.settings = settings
         self.clock = clock
@@ -41,13 +44,15 @@ class Smsc:
         self.receipt_delay_s = settings.receipt_delay_ms / 1000
         self.next_id = clock.now() if settings.first_id is None else settings.first_id
         self.write_id: Callable[[int], bytes] = (b"%x" if settings.message_id_form == "hex" else b"%d").__mod__
-        faults = Faults(settings, timer, random or SeededRandom(settings.seed))
-        self.decide: Callable[[bytes], Fate] | None = faults.fate if settings.has_faults else None
+        self._write_other_id = _receipt_id_writer(settings.receipt_id_form, self.write_id)
+        self._write_receipt_id = self._write_other_id if settings.receipt_id_form_share == 1 else self.write_id
+        self.faults = Faults(settings, timer, Chance(settings.seed))
+        self.decide: Callable[[bytes], Fate] | None = self.faults.fate if settings.has_faults else None
         self._log = SubmitLog(settings.log_file) if settings.log_file else None
         self.note = self._log.note if self._log else None
         self._timer = timer
         self._accounts: defaultdict[str, Account] = defaultdict(Account)
-        self._to_break = settings.disconnect_every
+        self._binds_unanswered = 0
         self._connections = 0
         self._minute = (-1, b"")
         self._server: asyncio.Server | None = None
@@ -84,36 +89,19 @@ class Smsc:
 
     def send_text(self, system_id: str, source: str, destination: str, text: str) -> int:
         """Bring a text from a phone to a customer, in as many parts as it takes; returns how many."""
-        size = measure(text)
-        parts = split(text, size.encoding)
-        encode, coding = (encode_gsm7, pdu.GSM7_CODING) if size.encoding == GSM7 else (encode_ucs2, pdu.UCS2_CODING)
-        reference = self.next_id & 0xFF
+        bodies = text_bodies(source, destination, text, self.next_id)
         self.next_id += 1
-        self._accounts[system_id].send(
-            [
-                pdu.encode_message(
-                    pdu.Message(
-                        source=source,
-                        destination=destination,
-                        short_message=(bytes((5, 0, 3, reference, len(parts), number)) if len(parts) > 1 else b"") + encode(part),
-                        esm_class=HAS_HEADER if len(parts) > 1 else 0,
-                        data_coding=coding,
-                        source_ton=1,
-                        source_npi=1,
-                    )
-                )
-                for number, part in enumerate(parts, 1)
-            ]
-        )
-        self.counters.texts_sent += len(parts)
-        return len(parts)
+        self._accounts[system_id].send(bodies)
+        self.counters.texts_sent += len(bodies)
+        return len(bodies)
 
     # -- what the sessions ask
 
     def refusal_of(self, request: pdu.BindRequest) -> int:
         """The command_status that a bind gets; 0 lets it in."""
         settings = self.settings
-        if settings.bind_status:
+        if settings.bind_status and (not settings.bind_refused_first or self.counters.faults["bind_refused"] < settings.bind_refused_first):
+            self.counters.faults["bind_refused"] += 1
             return settings.bind_status
         if settings.system_id and request.system_id != settings.system_id:
             return status.INVALID_SYSTEM_ID
@@ -123,15 +111,29 @@ class Smsc:
         """What is kept for this customer."""
         return self._accounts[system_id]
 
-    def breaks(self) -> bool:
-        """Whether the connection breaks at this submit."""
-        if not self.settings.disconnect_every:
+    def leaves_bind_unanswered(self) -> bool:
+        """Whether a bind that has come is passed over in silence."""
+        if self._binds_unanswered >= self.settings.bind_unanswered_first:
             return False
-        self._to_break -= 1
-        if self._to_break > 0:
-            return False
-        self._to_break = self.settings.disconnect_every
+        self._binds_unanswered += 1
+        self.counters.binds_refused += 1
+        self.counters.faults["bind_unanswered"] += 1
         return True
+
+    def count(self, batch: Batch) -> None:
+        """Count what a read brought: its answers, unless the connection went with them, and its ordinary receipts."""
+        counters, refusals = self.counters, batch.refusals
+        answered = len(batch.answers) - len(refusals) - len(batch.garbage)
+        if answered > 0:
+            counters.answers[status.OK] += answered
+        for refusal in refusals:
+            counters.answers[refusal] += bool(batch.answers)
+            if refusal == status.THROTTLED:
+                counters.throttled += 1
+            else:
+                counters.refused += 1
+        counters.garbage += len(batch.garbage)
+        counters.faults.update(f"garbage_{kind}" for kind in batch.garbage)
 
     def receipt_times(self, now: int) -> bytes:
         """`YYMMDDhhmm` of this instant, made once a minute."""
@@ -140,10 +142,10 @@ class Smsc:
             self._minute = (minute, datetime.fromtimestamp(minute * 60, UTC).strftime("%y%m%d%H%M").encode())
         return self._minute[1]
 
-    def receipt_text(self, message_id: int, state: bytes, at: bytes, quote: bytes) -> tuple[int, bytes]:
-        """The length and the text of a receipt (SMPP 3.4, appendix B)."""
+    def receipt_text(self, message_id: int, state: bytes, at: bytes, quote: bytes, *, other_id: bool = False) -> tuple[int, bytes]:
+        """The length and the text of a receipt (SMPP 3.4, appendix B), with the id in its usual form or the `other_id` of a share."""
         text = _RECEIPT_TEXT % (
-            b"%d" % message_id if self.settings.receipt_id_form == "decimal" else self.write_id(message_id),
+            self._write_other_id(message_id) if other_id else self._write_receipt_id(message_id),
             1 if state == DELIVERED else 0,
             at,
             at,
@@ -164,3 +166,11 @@ class Smsc:
 
 
 _RECEIPT_TEXT: Final = b"id:%b sub:001 dlvrd:%03d submit date:%b done date:%b stat:%b err:%b text:%b"
+
+
+def _receipt_id_writer(form: str, as_answered: Callable[[int], bytes]) -> Callable[[int], bytes]:
+    if form in {"decimal", "hex"}:
+        return (b"%d" if form == "decimal" else b"%x").__mod__
+    if form == "upper":
+        return lambda message_id: as_answered(message_id).upper()
+    return as_answered if form == "same" else lambda message_id: as_answered(message_id).rjust(PADDED_DIGITS, b"0")

@@ -1,4 +1,4 @@
-"""The app on a socket: uvicorn without its own signals, since the process has an order of ending."""
+"""An app on a socket: uvicorn without its own signals, since the process has an order of ending."""
 
 import asyncio
 import socket
@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager, contextmanager
 
 import structlog
 import uvicorn
+from starlette.types import ASGIApp
 
-from clarion.api.app import make_app
-from clarion.api.services import Services
+from clarion.core.clock import Timer
 
 GRACE_S = 5
 """How long open requests may take after SIGTERM."""
@@ -21,10 +21,10 @@ log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
-async def answering(services: Services, opened: socket.socket) -> AsyncIterator[None]:
+async def answering(app: ASGIApp, opened: socket.socket, timer: Timer) -> AsyncIterator[None]:
     """HTTP on a socket that is already ours."""
     config = uvicorn.Config(
-        make_app(services),
+        app,
         log_config=None,
         access_log=False,
         lifespan="off",
@@ -36,7 +36,7 @@ async def answering(services: Services, opened: socket.socket) -> AsyncIterator[
     serving = asyncio.create_task(server.serve(sockets=[opened]))
     try:
         while not server.started and not serving.done():
-            await services.runtime.timer.sleep(STARTED_S)
+            await timer.sleep(STARTED_S)
         yield
     finally:
         server.should_exit = True

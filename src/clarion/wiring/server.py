@@ -15,6 +15,7 @@ from pathlib import Path
 import structlog
 import uvloop
 
+from clarion.api.app import make_app
 from clarion.api.limits import MemoryLimits, RequestLimits, SharedLimits
 from clarion.api.services import BODY_LIMIT_BYTES, OUTCOME_WAIT_S, POWERED_BY, Services
 from clarion.flow.settings import Settings
@@ -136,7 +137,10 @@ class _Server:
                     outcome_wait_s=self._options.outcome_wait_s,
                     stopping=self._stop.is_set,
                 )
-                async with background(runtime, settings, connections, self._stop) as failed, answering(services, self._socket):
+                async with (
+                    background(runtime, settings, connections, self._stop) as failed,
+                    answering(make_app(services), self._socket, runtime.timer),
+                ):
                     url = f"http://{self._options.host}:{self._socket.getsockname()[1]}"
                     log.info("server.started", url=url, database="sqlite" if is_sqlite(self._options.url) else "postgresql")
                     name = "default" if key is not None else None

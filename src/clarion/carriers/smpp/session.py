@@ -185,7 +185,6 @@ class Session(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read all PDUs that are there, and tell of their answers and deliveries once: answers first."""
-        self._heard = True
         buffer = self._rest + data if self._rest else data
         answers: list[Answer] = []
         deliveries: list[Receipt | InboundText] = []
@@ -212,6 +211,7 @@ class Session(asyncio.Protocol):
                 answers, deliveries = [], []
                 self._others.get(command, self._on_unknown)(octets, command_status, sequence)
         self._rest = buffer[at:]
+        self._heard = self._heard or at > 0  # octets alone may be all swallowed by a length that lies
         self._tell(answers, deliveries)
 
     # -- hot
