@@ -16,6 +16,7 @@ from clarion.cli import (
     carriers,
     demo,
     doctor,
+    imports,
     keys,
     keywords,
     messages,
@@ -55,6 +56,7 @@ app.add_typer(templates.app, name="templates")
 app.add_typer(keywords.app, name="keywords")
 app.add_typer(wallet.app, name="wallet")
 app.add_typer(carriers.app, name="carriers")
+broadcasts.app.command("import", epilog=imports.EPILOG)(imports.import_file)
 app.add_typer(broadcasts.app, name="broadcasts")
 app.add_typer(messages.app, name="messages")
 app.command("send", epilog=send.EPILOG)(send.send)

@@ -43,8 +43,7 @@ class Sweeper:
         """One pass over everything."""
         now = self._runtime.clock.now()
         write = self._runtime.store.write
-        for broadcast_id in await write(broadcasts.drop_abandoned, now - int(ABANDONED_MICROS * max(1.0, self._runtime.clock.rate)), now):
-            log.warning("broadcast.abandoned", broadcast=broadcast_id)
+        await self._drop_abandoned(now)
         await self._slices("messages.cancelled", control.cancel_slice, now)
         in_doubt = await write(binds.bury, self._runtime.store.owner, now)
         if in_doubt:
@@ -55,6 +54,17 @@ class Sweeper:
         await self._slices(None, request_counts.forget)
         page = await write(orphans.retry_page, self._after_orphan, now - ORPHAN_MICROS, now)
         self._after_orphan = page.last_id or 0
+
+    async def _drop_abandoned(self, now: int) -> None:
+        before = now - int(ABANDONED_MICROS * max(1.0, self._runtime.clock.rate))
+        dropped: set[int] = set()
+        for _ in range(SLICES_MAX):
+            worked_on = await self._runtime.store.write(broadcasts.drop_abandoned, before, now)
+            if not worked_on:
+                break
+            dropped.update(worked_on)
+        for broadcast_id in sorted(dropped):
+            log.warning("broadcast.abandoned", broadcast=broadcast_id)
 
     async def _slices(self, event: str | None, task: Transaction[P, int], *args: P.args, **kwargs: P.kwargs) -> None:
         """`event` is what the log calls it; None is not worth a line."""
