@@ -23,6 +23,7 @@ from clarion.cli import (
     optouts,
     organizations,
     prices,
+    restore,
     send,
     senders,
     serve,
@@ -64,6 +65,7 @@ app.add_typer(senders.app, name="senders")
 app.add_typer(prices.app, name="prices")
 app.add_typer(optouts.app, name="optouts")
 app.command("backup", epilog=backup.EPILOG)(backup.backup)
+app.command("restore", epilog=restore.EPILOG)(restore.restore)
 app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
 app.add_typer(simulator.app, name="simulator")
 
