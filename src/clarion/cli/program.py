@@ -16,6 +16,7 @@ from clarion.cli import (
     carriers,
     demo,
     doctor,
+    erase,
     imports,
     keys,
     keywords,
@@ -59,6 +60,7 @@ app.add_typer(wallet.app, name="wallet")
 app.add_typer(carriers.app, name="carriers")
 broadcasts.app.command("import", epilog=imports.EPILOG)(imports.import_file)
 app.add_typer(broadcasts.app, name="broadcasts")
+messages.app.command("erase", epilog=erase.EPILOG)(erase.erase)
 app.add_typer(messages.app, name="messages")
 app.command("send", epilog=send.EPILOG)(send.send)
 app.add_typer(senders.app, name="senders")

@@ -80,7 +80,7 @@ messages = sa.Table(
     sa.Column("id", BigId, primary_key=True, autoincrement=False),
     sa.Column("broadcast_id", sa.BigInteger, nullable=False),
     sa.Column("organization_id", sa.BigInteger, nullable=False),
-    sa.Column("recipient", sa.BigInteger, nullable=False),  # E.164 digits
+    sa.Column("recipient", sa.BigInteger, nullable=False),  # E.164 digits; 0: erased
     sa.Column("sender", sa.Text),
     sa.Column("text", sa.Text),  # null: the broadcast's
     sa.Column("encoding", sa.Text, nullable=False),  # gsm7 | ucs2
