@@ -16,8 +16,7 @@ Target = Annotated[Path, typer.Argument(metavar="FILE", help="Where the copy goe
 def backup(file: Target, data_dir: DataDir = DATA_DIR, database_url: DatabaseUrl = None, as_json: Json = False) -> None:
     """Copy the whole database, keys and carriers' passwords included, into one file.
 
-    To restore: stop the server, put the copy into a new data folder under the name clarion.db, run `clarion doctor` on it, and read
-    in the README what a backup does not know before you start the server.
+    `clarion restore` puts it back; read in the README what a backup does not know before you start the server then.
     """
     from clarion.store.backup import backup as copy
     from clarion.wiring.opening import require_database

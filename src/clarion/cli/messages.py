@@ -131,7 +131,7 @@ def show(message: MessageId, data_dir: DataDir = DATA_DIR, database_url: Databas
         [
             ("Message", message_id(history.broadcast, history.offset)),
             ("Organization", owner.name),
-            ("Recipient", f"+{history.recipient}"),
+            ("Recipient", recipient(history.recipient) or "erased"),
             ("Sender", history.sender or "the carrier's"),
             ("Text", history.text),
             ("State", f"{history.state}{f' ({history.reason})' if history.reason else ''}"),
@@ -149,7 +149,7 @@ def _fields(history: "History", owner: "Organization") -> dict[str, Any]:
         "id": message_id(history.broadcast, history.offset),
         "broadcast_id": str(history.broadcast),
         "organization": owner.name,
-        "recipient": f"+{history.recipient}",
+        "recipient": recipient(history.recipient),
         "sender": history.sender,
         "text": history.text,
         "encoding": history.encoding,
@@ -223,7 +223,7 @@ def _print(found: "list[Listed]", owners: "dict[int, Organization]", zone: str, 
         (
             message_id(each.broadcast, each.offset),
             owners[each.organization_id].name,
-            f"+{each.recipient}",
+            recipient(each.recipient) or "erased",
             each.sender or "the carrier's",
             f"{each.state}{f' ({each.reason})' if each.reason else ''}",
             local(each.created_at, zone),
@@ -235,12 +235,17 @@ def _print(found: "list[Listed]", owners: "dict[int, Organization]", zone: str, 
         say(f"Older ones: the same with --before {rows[-1][0]}")
 
 
+def recipient(number: int) -> str | None:
+    """A message's number; None once it was erased."""
+    return f"+{number}" if number else None
+
+
 def _listed(each: "Listed", owner: "Organization") -> dict[str, Any]:
     return {
         "id": message_id(each.broadcast, each.offset),
         "broadcast_id": str(each.broadcast),
         "organization": owner.name,
-        "recipient": f"+{each.recipient}",
+        "recipient": recipient(each.recipient),
         "sender": each.sender,
         "state": each.state,
         "reason": each.reason,

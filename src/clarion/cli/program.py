@@ -16,12 +16,15 @@ from clarion.cli import (
     carriers,
     demo,
     doctor,
+    erase,
+    imports,
     keys,
     keywords,
     messages,
     optouts,
     organizations,
     prices,
+    restore,
     send,
     senders,
     serve,
@@ -55,13 +58,16 @@ app.add_typer(templates.app, name="templates")
 app.add_typer(keywords.app, name="keywords")
 app.add_typer(wallet.app, name="wallet")
 app.add_typer(carriers.app, name="carriers")
+broadcasts.app.command("import", epilog=imports.EPILOG)(imports.import_file)
 app.add_typer(broadcasts.app, name="broadcasts")
+messages.app.command("erase", epilog=erase.EPILOG)(erase.erase)
 app.add_typer(messages.app, name="messages")
 app.command("send", epilog=send.EPILOG)(send.send)
 app.add_typer(senders.app, name="senders")
 app.add_typer(prices.app, name="prices")
 app.add_typer(optouts.app, name="optouts")
 app.command("backup", epilog=backup.EPILOG)(backup.backup)
+app.command("restore", epilog=restore.EPILOG)(restore.restore)
 app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
 app.add_typer(simulator.app, name="simulator")
 

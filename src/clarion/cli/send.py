@@ -10,7 +10,7 @@ from clarion.cli.failures import Failure
 from clarion.cli.next_step import next_step
 from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, Json, OrganizationName, option
 from clarion.cli.output import money, print_json, say
-from clarion.cli.senders import sender_id
+from clarion.cli.senders import require_registered, sender_id
 
 if TYPE_CHECKING:
     from clarion.flow.accept import Accepted, Rejection
@@ -81,14 +81,10 @@ def send(
 
 
 async def _accept(runtime: "Runtime", owner: "Organization", recipient: str, words: str, sender: str | None) -> "Accepted":
-    from clarion.core.sender import same_sender
     from clarion.flow.accept import Order, accept
-    from clarion.store import catalog, senders
+    from clarion.store import catalog
 
-    if sender is not None and owner.registered_senders and sender != owner.default_sender:
-        known = [each.sender for each in await runtime.store.read(senders.of_organization, owner.id)]
-        if same_sender(sender) not in {same_sender(each) for each in known}:
-            raise Failure(f"{owner.name} has not registered the sender {sender!r}; it has {', '.join(known) or 'none'}.", 2)
+    await require_registered(runtime, owner, sender)
     order = Order(owner, FACE, 0, words, sender or owner.default_sender, [recipient], partial=True)
     return await accept(runtime, await runtime.store.read(catalog.load_catalog), order)
 

@@ -119,3 +119,15 @@ def _fields(sender: "Sender") -> dict[str, Any]:
         "network": sender.network,
         "created_at": iso(sender.created_at),
     }
+
+
+async def require_registered(runtime: "Runtime", owner: "Organization", sender: str | None) -> None:
+    """Raises Failure for a sender that an organization has not registered, where it may only send under those."""
+    from clarion.core.sender import same_sender
+    from clarion.store import senders
+
+    if sender is None or not owner.registered_senders or sender == owner.default_sender:
+        return
+    known = [each.sender for each in await runtime.store.read(senders.of_organization, owner.id)]
+    if same_sender(sender) not in {same_sender(each) for each in known}:
+        raise Failure(f"{owner.name} has not registered the sender {sender!r}; it has {', '.join(known) or 'none'}.", 2)

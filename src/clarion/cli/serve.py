@@ -43,6 +43,15 @@ OutcomeWait = Annotated[
 ]
 BodyLimit = Annotated[int, option("--body-limit-bytes", help="A longer request is refused.", min=1024)]
 
+RetentionDays = Annotated[
+    int,
+    option(
+        "--retention-days",
+        help="Delete messages of broadcasts that ended so many days ago, and old texts and receipts; 0 keeps all.",
+        min=0,
+    ),
+]
+
 
 def serve(
     host: Host = HOST,
@@ -55,6 +64,7 @@ def serve(
     body_limit_bytes: BodyLimit = 16 * 1024 * 1024,
     powered_by: PoweredBy = "Teli",
     outcome_wait_s: OutcomeWait = 20.0,
+    retention_days: RetentionDays = 0,
 ) -> None:
     """Serve the API and send, until Ctrl-C or SIGTERM.
 
@@ -75,6 +85,7 @@ def serve(
         body_limit_bytes=body_limit_bytes,
         powered_by=powered_by,
         outcome_wait_s=outcome_wait_s,
+        retention_days=retention_days,
     )
     try:
         options.networks  # noqa: B018  (refuses what is no network before anything is started)

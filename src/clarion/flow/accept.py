@@ -113,7 +113,7 @@ class Accepted:
     rejections: dict[int, Rejection] = field(default_factory=dict)
 
 
-class _Unique(NamedTuple):
+class Unique(NamedTuple):
     """Recipients without duplicates: as first spelled, their numbers (0: none), and where they stood in the order."""
 
     recipients: list[str]
@@ -121,20 +121,20 @@ class _Unique(NamedTuple):
     positions: list[int]
 
 
-_Rendered = tuple[str | None, str, int]
+Rendered = tuple[str | None, str, int]
 """A text for one recipient (None: the broadcast's own), its encoding and its segments. No class: making 10,000 of one takes 3 ms."""
 
 
-class _Outgoing(NamedTuple):
+class Outgoing(NamedTuple):
     """What may be sent, as parallel lists: the index in `Accepted.recipients`, carrier, price, text."""
 
     indexes: list[int]
     carriers: list[int]
     prices: list[int]
-    texts: list[_Rendered]
+    texts: list[Rendered]
 
 
-class _Turn:
+class Turn:
     """Gives others the event loop when this order has had it for long enough, whatever its numbers cost, and lets short orders pass."""
 
     def __init__(self, runtime: Runtime) -> None:
@@ -160,7 +160,7 @@ async def accept(runtime: Runtime, catalog: Catalog, order: Order) -> Accepted:
     `Unavailable`.
     """
     now = runtime.clock.now()
-    turn = _Turn(runtime)
+    turn = Turn(runtime)
     unique = await _unique(order, turn)
     # A small order asks for opt-outs in the transaction that stores it, and comes back here in the rare case that there are some.
     unwanted = await _opted_out(runtime, order, unique) if len(unique.recipients) > SLICE else set()
@@ -171,16 +171,16 @@ async def accept(runtime: Runtime, catalog: Catalog, order: Order) -> Accepted:
         unwanted |= accepted
 
 
-async def _opted_out(runtime: Runtime, order: Order, unique: _Unique) -> set[int]:
+async def _opted_out(runtime: Runtime, order: Order, unique: Unique) -> set[int]:
     return await runtime.store.read(broadcasts.opted_out, order.organization.id, [number for number in unique.numbers if number])
 
 
 async def _accept(
-    runtime: Runtime, turn: _Turn, catalog: Catalog, order: Order, unique: _Unique, unwanted: set[int], now: int
+    runtime: Runtime, turn: Turn, catalog: Catalog, order: Order, unique: Unique, unwanted: set[int], now: int
 ) -> Accepted | set[int]:
     """Accept for all but the unwanted; or, of a small order, the opted-out recipients that are still in it."""
     rejections = {index: Rejection("invalid_number") for index, number in enumerate(unique.numbers) if not number}
-    outgoing = await _prepare(turn, catalog, order, unique, unwanted, rejections)
+    outgoing = await prepare(turn, catalog, order, unique, unwanted, rejections)
     if order.needs_recipient and not outgoing.indexes:
         raise NobodyLeft(unique.recipients, rejections)
     draft = Draft(
@@ -215,9 +215,9 @@ async def _accept(
     )
 
 
-async def _unique(order: Order, turn: _Turn) -> _Unique:
+async def _unique(order: Order, turn: Turn) -> Unique:
     """In whatever spelling; what is no number is a duplicate if its text is equal."""
-    unique = _Unique([], [], [])
+    unique = Unique([], [], [])
     seen: set[int | str] = set()
     for start in range(0, len(order.recipients), STEP):
         texts = order.recipients[start : start + STEP]
@@ -232,12 +232,12 @@ async def _unique(order: Order, turn: _Turn) -> _Unique:
     return unique
 
 
-async def _prepare(
-    turn: _Turn, catalog: Catalog, order: Order, unique: _Unique, unwanted: set[int], rejections: dict[int, Rejection]
-) -> _Outgoing:
+async def prepare(
+    turn: Turn, catalog: Catalog, order: Order, unique: Unique, unwanted: set[int], rejections: dict[int, Rejection]
+) -> Outgoing:
     """Text, route and price of every recipient that may be sent to; the others get their rejection."""
     render, quote_of, organization = _renderer(order), catalog.quote, order.organization
-    outgoing = _Outgoing([], [], [], [])
+    outgoing = Outgoing([], [], [], [])
     for index, number in enumerate(unique.numbers):
         if index % STEP == STEP - 1:
             await turn.pass_on()
@@ -269,7 +269,7 @@ async def _prepare(
     return outgoing
 
 
-def _renderer(order: Order) -> Callable[[int], _Rendered]:
+def _renderer(order: Order) -> Callable[[int], Rendered]:
     """The text for a position of the order: measured once where it is the same for all."""
     if order.variables is None:
         size = measure(order.text)
@@ -277,7 +277,7 @@ def _renderer(order: Order) -> Callable[[int], _Rendered]:
         return lambda _position: same
     template, variables = Template(order.text), order.variables
 
-    def render(position: int) -> _Rendered:
+    def render(position: int) -> Rendered:
         text = template.render(variables[position])
         if len(text) > CHARACTERS_MAX:
             return None, "", SEGMENTS_MAX + 1
@@ -294,7 +294,7 @@ class _Body:
     order: Order
     draft: Draft
     numbers: Sequence[int]
-    outgoing: _Outgoing
+    outgoing: Outgoing
 
     def records(self, reserved: Reserved, places: Sequence[int], start: int) -> list[tuple[object, ...]]:
         """Rows of `broadcasts.MESSAGE_COLUMNS` for `places`, which are the messages from offset `start` on."""
@@ -316,7 +316,7 @@ class _Body:
 
 
 async def _store(
-    runtime: Runtime, turn: _Turn, body: _Body, recipients: Sequence[str], rejections: dict[int, Rejection]
+    runtime: Runtime, turn: Turn, body: _Body, recipients: Sequence[str], rejections: dict[int, Rejection]
 ) -> list[int] | set[int]:
     """The three transactions; adds to the rejections what could not be paid, and returns the offsets, parallel to the recipients.
 
@@ -356,7 +356,7 @@ async def _store(
     return offsets
 
 
-async def _add_slices(runtime: Runtime, turn: _Turn, body: _Body, reserved: Reserved, places: Sequence[int]) -> None:
+async def _add_slices(runtime: Runtime, turn: Turn, body: _Body, reserved: Reserved, places: Sequence[int]) -> None:
     """Hand the slices over without waiting for each other's commit: the store groups them."""
     writes = []
     for start in range(0, len(places), SLICE):

@@ -4,7 +4,7 @@ import structlog
 
 from clarion.flow.settings import Settings
 from clarion.runtime import Runtime
-from clarion.store import binds, broadcasts, control, housekeeping, orphans, request_counts
+from clarion.store import binds, broadcasts, control, housekeeping, orphans, request_counts, retention
 from clarion.store.errors import Unavailable
 from clarion.store.interface import P, Transaction
 
@@ -19,15 +19,23 @@ ABANDONED_MICROS = 600 * 1_000_000
 ORPHAN_MICROS = 5 * 1_000_000
 """A receipt that waited this long may belong to a message whose answer was lost: before, its answer may still be on the way."""
 
+DAY_MICROS = 24 * 3600 * 1_000_000
+
+RETENTION_S = 60.0
+"""Between two looks for what is too old, once there was none."""
+
 log = structlog.get_logger(__name__)
 
 
 class Sweeper:
     """Looks after what was left behind, once a second."""
 
-    def __init__(self, runtime: Runtime, settings: Settings) -> None:
+    def __init__(self, runtime: Runtime, settings: Settings, retention_days: int = 0) -> None:
+        """`retention_days`: how long finished broadcasts keep their messages; 0 is for ever."""
         self._runtime = runtime
         self._settings = settings
+        self._retention_days = retention_days
+        self._retention_at = 0.0
         self._after_orphan = 0
 
     async def run(self) -> None:
@@ -43,8 +51,7 @@ class Sweeper:
         """One pass over everything."""
         now = self._runtime.clock.now()
         write = self._runtime.store.write
-        for broadcast_id in await write(broadcasts.drop_abandoned, now - int(ABANDONED_MICROS * max(1.0, self._runtime.clock.rate)), now):
-            log.warning("broadcast.abandoned", broadcast=broadcast_id)
+        await self._drop_abandoned(now)
         await self._slices("messages.cancelled", control.cancel_slice, now)
         in_doubt = await write(binds.bury, self._runtime.store.owner, now)
         if in_doubt:
@@ -55,9 +62,28 @@ class Sweeper:
         await self._slices(None, request_counts.forget)
         page = await write(orphans.retry_page, self._after_orphan, now - ORPHAN_MICROS, now)
         self._after_orphan = page.last_id or 0
+        if self._retention_days and self._runtime.timer.monotonic() >= self._retention_at:
+            await self._retire(now - self._retention_days * DAY_MICROS)
 
-    async def _slices(self, event: str | None, task: Transaction[P, int], *args: P.args, **kwargs: P.kwargs) -> None:
-        """`event` is what the log calls it; None is not worth a line."""
+    async def _retire(self, before: int) -> None:
+        done = await self._slices("messages.retired", retention.retire, before)
+        done += await self._slices("received.forgotten", retention.forget_received, before)
+        if not done:
+            self._retention_at = self._runtime.timer.monotonic() + RETENTION_S
+
+    async def _drop_abandoned(self, now: int) -> None:
+        before = now - int(ABANDONED_MICROS * max(1.0, self._runtime.clock.rate))
+        dropped: set[int] = set()
+        for _ in range(SLICES_MAX):
+            worked_on = await self._runtime.store.write(broadcasts.drop_abandoned, before, now)
+            if not worked_on:
+                break
+            dropped.update(worked_on)
+        for broadcast_id in sorted(dropped):
+            log.warning("broadcast.abandoned", broadcast=broadcast_id)
+
+    async def _slices(self, event: str | None, task: Transaction[P, int], *args: P.args, **kwargs: P.kwargs) -> int:
+        """`event` is what the log calls it; None is not worth a line. Returns how much was done."""
         done = 0
         for _ in range(SLICES_MAX):
             count = await self._runtime.store.write(task, *args, **kwargs)
@@ -66,3 +92,4 @@ class Sweeper:
                 break
         if done and event:
             log.info(event, count=done)
+        return done

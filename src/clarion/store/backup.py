@@ -31,9 +31,10 @@ def backup(url: str, file: str | os.PathLike[str]) -> Path:
     return target
 
 
-def copy_database(source: Path, target: Path) -> None:
+def copy_database(source: Path, target: Path, *, at_rest: bool = False) -> None:
     """Copy one snapshot of a SQLite file, checked and on disk before it has its name.
 
+    One that is `at_rest`, with no WAL beside it and nobody who writes, is only read: its folder may be closed to us.
     Raises `BackupRefused` if `target` exists, the copy fails, or the database is damaged; nothing of the copy is left then.
     """
     partial = target.with_name(f"{target.name}.partial")
@@ -43,14 +44,14 @@ def copy_database(source: Path, target: Path) -> None:
         partial.unlink(missing_ok=True)
         # Keys and passwords are in it: nobody else reads it, from the first byte on.
         os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        with closing(sqlite3.connect(source)) as origin, closing(sqlite3.connect(partial)) as copy:
+        with closing(_origin(source, at_rest=at_rest)) as origin, closing(sqlite3.connect(partial)) as copy:
             # All pages in one step: in several, every commit of another process would start it over.
             origin.backup(copy, pages=-1)
         fault = _fault(partial)
         if fault is None:
-            _flush(partial)
+            flush(partial)
             partial.rename(target)
-            _flush(target.parent)
+            flush(target.parent)
     except (OSError, sqlite3.Error) as error:
         _discard(partial)
         if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DAMAGED:
@@ -74,12 +75,19 @@ def _fault(file: Path) -> str | None:
     return None if found == "ok" else " ".join(str(found).split())
 
 
+def _origin(source: Path, *, at_rest: bool) -> sqlite3.Connection:
+    if not at_rest:
+        return sqlite3.connect(source)
+    return sqlite3.connect(f"file:{quote(os.fspath(source.absolute()))}?mode=ro&immutable=1", uri=True)
+
+
 def _discard(partial: Path) -> None:
     with suppress(OSError):
         partial.unlink(missing_ok=True)
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
+    """See to it that a file, or the names in a folder, are on disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

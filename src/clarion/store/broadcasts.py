@@ -11,6 +11,12 @@ from clarion.store import money, rows
 from clarion.store.errors import Unavailable
 from clarion.store.interface import interactive
 
+SLICE = 500
+"""Messages that are taken back by one transaction."""
+
+INTERRUPTED = "accept_interrupted"
+"""Why a broadcast was taken back whose accept was cut off."""
+
 MESSAGE_COLUMNS = {
     "id": "bigint",
     "broadcast_id": "bigint",
@@ -151,16 +157,22 @@ def reserve(connection: Connection, draft: Draft, totals: Sequence[int], terms: 
             amount = totals[paid - 1] if paid else 0
     last = rows.all(connection, "UPDATE sequences SET value = value + :n WHERE name = 'message' RETURNING value", n=paid)[0][0]
     first_id = int(last) - paid + 1
-    (broadcast_id,) = rows.one(connection, _INSERT, first_id=first_id, last_id=int(last), **draft._asdict())
+    broadcast_id = insert(connection, draft, first_id, int(last))
     if limit_milli is not None:
         money.hold(connection, draft.organization_id, broadcast_id, amount, draft.now)
     return Reserved(broadcast_id, first_id, paid, available - amount)
 
 
+def insert(connection: Connection, draft: Draft, first_id: int, last_id: int) -> int:
+    """The row of a broadcast that is being accepted; returns its id."""
+    (broadcast_id,) = rows.one(connection, _INSERT, first_id=first_id, last_id=last_id, **draft._asdict())
+    return int(broadcast_id)
+
+
 def add_messages(connection: Connection, records: Sequence[tuple[object, ...]], broadcast_id: int, now: int) -> None:
     """Store a slice of messages, rows of `MESSAGE_COLUMNS`. Nobody sees them until `publish`. Raises `Abandoned`."""
     rows.copy(connection, "messages", MESSAGE_COLUMNS, records)
-    _touch(connection, "touched_at = :now", broadcast_id, now=now)
+    touch(connection, "touched_at = :now", broadcast_id, now=now)
 
 
 @interactive
@@ -170,18 +182,19 @@ def publish(
     draft: Draft,
     chunks: Sequence[ChunkDraft],
     rejects: Sequence[tuple[int, str, str]],
+    stored_rejects: int = 0,
 ) -> None:
-    """Put an accepted broadcast on the road. `rejects` are (position, recipient as sent, reason).
+    """Put an accepted broadcast on the road. `rejects` are (position, recipient as sent, reason); so many others were stored before.
 
     Chunks of lanes 0 and 1 that are not scheduled are ready at once: they are small, and there is nothing for the planner to share out.
     Raises `Abandoned`.
     """
-    _touch(
+    touch(
         connection,
         "state = :state, rejected = :rejected, open_chunks = :open, finished_at = :finished_at",
         broadcast_id,
         state="accepted" if chunks else "completed",
-        rejected=len(rejects),
+        rejected=len(rejects) + stored_rejects,
         open=len(chunks),
         finished_at=None if chunks else draft.now,
     )
@@ -208,9 +221,9 @@ def publish(
         )
 
 
-def _touch(connection: Connection, changes: str, broadcast_id: int, **values: object) -> None:
+def touch(connection: Connection, changes: str, broadcast_id: int, **values: object) -> None:
     """Change a broadcast that is still being accepted: `drop_abandoned` may have taken it for dead, and its money is gone then."""
-    text = f"UPDATE broadcasts SET {changes} WHERE id = :id AND state = 'accepting' RETURNING id"
+    text = f"UPDATE broadcasts SET {changes} WHERE id = :id AND state = 'accepting' AND reason IS NULL RETURNING id"
     if not rows.all(connection, text, id=broadcast_id, **values):
         raise Abandoned("The broadcast was taken for one whose accept was cut off: it took longer than ten minutes between two slices.")
 
@@ -233,26 +246,62 @@ def opted_out(connection: Connection, organization_id: int, recipients: Sequence
 
 
 def drop_abandoned(connection: Connection, before: int, now: int) -> list[int]:
-    """Take back broadcasts whose accept ended in the middle (last slice before `before`): their messages go, their money returns.
+    """Take back a slice of a broadcast whose accept ended in the middle (last slice before `before`); call it until there is none.
 
-    Returns their ids. Nobody was told that they were accepted.
+    Returns the id of the one that it worked on. Nobody was told that it was accepted.
     """
     found = rows.all(
         connection,
-        "SELECT id, organization_id, first_id, last_id FROM broadcasts WHERE state = 'accepting' AND touched_at < :before"
-        f" ORDER BY id LIMIT 10{rows.for_update(connection)}",
+        "SELECT id FROM broadcasts WHERE state = 'accepting' AND touched_at < :before ORDER BY touched_at LIMIT 1"
+        f"{rows.for_update(connection, skip_locked=True)}",
         before=before,
     )
-    for broadcast_id, organization_id, first_id, last_id in found:
-        held = rows.all(connection, "SELECT amount_milli FROM holds WHERE broadcast_id = :id", id=broadcast_id)
-        if held:
-            money.draw_holds(connection, {}, {(broadcast_id, organization_id): held[0][0]}, now)
-        rows.all(connection, "DELETE FROM messages WHERE id BETWEEN :first_id AND :last_id", first_id=first_id, last_id=last_id)
-        rows.all(
-            connection,
-            "UPDATE broadcasts SET state = 'cancelled', reason = 'accept_interrupted', last_id = first_id - 1, finished_at = :now"
-            " WHERE id = :id",
-            now=now,
-            id=broadcast_id,
-        )
+    for (broadcast_id,) in found:
+        withdraw(connection, broadcast_id, INTERRUPTED, now)
     return [row[0] for row in found]
+
+
+def withdraw(connection: Connection, broadcast_id: int, reason: str, now: int) -> bool:
+    """Take back a slice of a broadcast that was not published: first its money, then its messages; whether something is left to do.
+
+    From the first slice on nothing can be added to it, and it cannot be published (`Abandoned`).
+    """
+    found = rows.one(
+        connection,
+        f"SELECT organization_id, first_id, last_id FROM broadcasts WHERE id = :id AND state = 'accepting'{rows.for_update(connection)}",
+        id=broadcast_id,
+    )
+    if found is None:
+        return False
+    organization_id, first_id, last_id = found
+    held = rows.one(connection, "SELECT amount_milli - released_milli FROM holds WHERE broadcast_id = :id", id=broadcast_id)
+    if held is not None and held[0]:
+        money.draw_holds(connection, {}, {(broadcast_id, organization_id): held[0]}, now)
+    # From the end, where a file's messages stop long before its range of ids does.
+    top = rows.one(connection, "SELECT max(id) FROM messages WHERE id BETWEEN :first_id AND :last_id", first_id=first_id, last_id=last_id)[
+        0
+    ]
+    left = 0 if top is None else top - first_id + 1
+    if top is not None:
+        last_id = max(first_id, top - SLICE + 1) - 1
+        rows.all(connection, "DELETE FROM messages WHERE id BETWEEN :after + 1 AND :top", after=last_id, top=top)
+    refused = rows.change(
+        connection,
+        "DELETE FROM rejects WHERE broadcast_id = :id AND position IN"
+        " (SELECT position FROM rejects WHERE broadcast_id = :id ORDER BY position LIMIT :slice)",
+        id=broadcast_id,
+        slice=SLICE,
+    )
+    if left > SLICE or refused == SLICE:
+        changes = "reason = :reason, touched_at = 0, last_id = :last_id"
+        rows.all(connection, f"UPDATE broadcasts SET {changes} WHERE id = :id", id=broadcast_id, reason=reason, last_id=last_id)
+        return True
+    rows.all(
+        connection,
+        "UPDATE broadcasts SET state = 'cancelled', reason = coalesce(reason, :reason), last_id = first_id - 1, finished_at = :now"
+        " WHERE id = :id",
+        now=now,
+        id=broadcast_id,
+        reason=reason,
+    )
+    return False

@@ -90,6 +90,7 @@ START = "Start the server: it takes this up by itself."
 _HELD = _listed(HELD)
 _COUNTS = " + ".join(f"c.{state}_count" for state in COUNTED)
 _SETTLED = " + ".join(f"c.{state}_count" for state in COUNTED if state not in UNSETTLED)
+_ENDED = " + ".join(f"c.{state}_count" for state in COUNTED if state not in HELD)
 _HELD_BY_SOMEBODY = "b.owner IS NOT NULL AND b.lease_until > :engine_now"
 _LIVING = f"SELECT 1 FROM binds b WHERE {_HELD_BY_SOMEBODY}"
 
@@ -165,7 +166,8 @@ CHECKS = (
         "broadcasts whose hold is not the prices of their messages by what became of them",
         MONEY,
         f"SELECT b.public_id FROM holds h JOIN broadcasts b ON b.id = h.broadcast_id LEFT JOIN ({_BY_BROADCAST}) a ON a.id = b.id"
-        " WHERE b.state <> 'accepting' AND (b.last_id < b.first_id AND h.amount_milli <> h.charged_milli + h.released_milli"
+        " WHERE b.state <> 'accepting' AND b.retired_id IS NULL"
+        " AND (b.last_id < b.first_id AND h.amount_milli <> h.charged_milli + h.released_milli"
         " OR b.last_id >= b.first_id AND (h.charged_milli <> coalesce(a.charged, 0) OR h.released_milli <> coalesce(a.released, 0)"
         " OR h.amount_milli - h.charged_milli - h.released_milli <> coalesce(a.held, 0)))",
     ),
@@ -192,8 +194,8 @@ CHECKS = (
         "counters_wrong",
         "chunks whose counters are not their rows",
         DEFECT,
-        f"SELECT c.id FROM chunks c LEFT JOIN ({_BY_CHUNK}) a ON a.chunk_id = c.id WHERE "
-        + " OR ".join(f"c.{state}_count <> coalesce(a.{state}_rows, 0)" for state in COUNTED),
+        f"SELECT c.id FROM chunks c JOIN broadcasts b ON b.id = c.broadcast_id LEFT JOIN ({_BY_CHUNK}) a ON a.chunk_id = c.id"
+        " WHERE b.retired_id IS NULL AND (" + " OR ".join(f"c.{state}_count <> coalesce(a.{state}_rows, 0)" for state in COUNTED) + ")",
     ),
     _Check(
         "error",
@@ -210,8 +212,18 @@ CHECKS = (
         DEFECT,
         f"SELECT b.public_id FROM broadcasts b LEFT JOIN ({_BY_BROADCAST}) a ON a.id = b.id LEFT JOIN"
         " (SELECT broadcast_id, sum(last_id - id + 1) AS messages FROM chunks GROUP BY broadcast_id) c ON c.broadcast_id = b.id"
-        " WHERE b.state <> 'accepting' AND (coalesce(a.messages, 0) <> b.last_id - b.first_id + 1"
+        " WHERE b.state <> 'accepting' AND (coalesce(a.messages, 0) <> b.last_id - coalesce(b.retired_id, b.first_id - 1)"
         " OR coalesce(c.messages, 0) <> b.last_id - b.first_id + 1)",
+    ),
+    _Check(
+        "error",
+        "retired_unsettled",
+        "broadcasts whose messages were deleted for their age before all had ended and were paid or given back",
+        MONEY,
+        "SELECT b.public_id FROM broadcasts b LEFT JOIN holds h ON h.broadcast_id = b.id LEFT JOIN"
+        f" (SELECT c.broadcast_id, sum({_ENDED}) AS ended FROM chunks c GROUP BY c.broadcast_id) e ON e.broadcast_id = b.id"
+        " WHERE b.retired_id IS NOT NULL AND (b.finished_at IS NULL OR coalesce(e.ended, 0) <> b.last_id - b.first_id + 1"
+        " OR coalesce(h.amount_milli - h.charged_milli - h.released_milli, 0) <> 0)",
     ),
     _Check(
         "error",

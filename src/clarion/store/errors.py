@@ -6,6 +6,7 @@ StoreError
 ├── OlderDatabase     a start of the server migrates it
 ├── FolderInUse       another process serves this data folder
 ├── BackupRefused     there is nothing to be had this way, and how else
+├── RestoreRefused    the copy cannot be used, or cannot be put there
 └── UnsupportedUrl    no engine for this URL, or its extra is not installed
 """
 
@@ -41,6 +42,10 @@ class FolderInUse(StoreError):
 
 class BackupRefused(StoreError):
     """The backup was not made; the message says what to do."""
+
+
+class RestoreRefused(StoreError):
+    """The copy was not restored; the message says why."""
 
 
 class UnsupportedUrl(StoreError):

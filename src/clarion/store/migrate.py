@@ -58,6 +58,11 @@ async def check(url: str) -> None:
         raise OlderDatabase(found, head)
 
 
+def check_known(revision: str) -> None:
+    """Raises `NewerDatabase` for a revision that this program does not know."""
+    _known(_config(), revision)
+
+
 def _migrate_sqlite(path: Path) -> MigrationReport:
     path.touch(mode=0o600)
     # Off while tables are rebuilt, which is how SQLite changes them; the check at the end says the same.

@@ -94,6 +94,17 @@ def hold(connection: Connection, organization_id: int, broadcast_id: int, amount
     book(connection, [Entry(organization_id, broadcast_id, "reserve", amount_milli)], now)
 
 
+def raise_hold(connection: Connection, organization_id: int, broadcast_id: int, amount_milli: int, now: int) -> None:
+    """Move more money into a broadcast's hold. The caller has checked the limit under `lock_available`."""
+    rows.all(
+        connection,
+        "UPDATE holds SET amount_milli = amount_milli + :amount_milli WHERE broadcast_id = :broadcast_id",
+        amount_milli=amount_milli,
+        broadcast_id=broadcast_id,
+    )
+    book(connection, [Entry(organization_id, broadcast_id, "reserve", amount_milli)], now)
+
+
 def draw_holds(connection: Connection, charges: Sums, releases: Sums, now: int, refunds: Sums = MappingProxyType({})) -> None:
     """Charge and release sums out of the broadcasts' holds. What is refunded of a charge counts as released from then on."""
     keys = sorted({key for sums in (charges, releases, refunds) for key, amount in sums.items() if amount})

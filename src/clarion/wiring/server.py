@@ -64,6 +64,7 @@ class ServeOptions:
     body_limit_bytes: int = BODY_LIMIT_BYTES
     powered_by: str = POWERED_BY
     outcome_wait_s: float = OUTCOME_WAIT_S
+    retention_days: int = 0
 
     @property
     def url(self) -> str:
@@ -137,10 +138,8 @@ class _Server:
                     outcome_wait_s=self._options.outcome_wait_s,
                     stopping=self._stop.is_set,
                 )
-                async with (
-                    background(runtime, settings, connections, self._stop) as failed,
-                    answering(make_app(services), self._socket, runtime.timer),
-                ):
+                stages = background(runtime, settings, connections, self._stop, self._options.retention_days)
+                async with stages as failed, answering(make_app(services), self._socket, runtime.timer):
                     url = f"http://{self._options.host}:{self._socket.getsockname()[1]}"
                     log.info("server.started", url=url, database="sqlite" if is_sqlite(self._options.url) else "postgresql")
                     name = "default" if key is not None else None

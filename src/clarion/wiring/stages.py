@@ -18,7 +18,9 @@ log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
-async def background(runtime: Runtime, settings: Settings, connections: Connections, stop: asyncio.Event) -> AsyncIterator[list[str]]:
+async def background(
+    runtime: Runtime, settings: Settings, connections: Connections, stop: asyncio.Event, retention_days: int = 0
+) -> AsyncIterator[list[str]]:
     """The stages beside HTTP. One that fails stops the process: a supervisor starts it again, and the database knows where it was."""
     failed: list[str] = []
 
@@ -31,7 +33,7 @@ async def background(runtime: Runtime, settings: Settings, connections: Connecti
     stages: dict[str, Coroutine[Any, Any, None]] = {
         "settings": _patiently(runtime, settings.run),
         "plan": _patiently(runtime, lambda: plan.run(runtime)),
-        "sweep": Sweeper(runtime, settings).run(),
+        "sweep": Sweeper(runtime, settings, retention_days).run(),
         "binds": connections.run(),
     }
     # Before any bind: what came too late while nobody was here must not be taken.

@@ -30,6 +30,7 @@ broadcasts = sa.Table(
     sa.Column("finished_at", sa.BigInteger),
     sa.Column("name", sa.Text),  # what its sender calls it
     sa.Column("refunds_failed", sa.Boolean, nullable=False, server_default=sa.false()),  # a failed receipt gives the charge back
+    sa.Column("retired_id", sa.BigInteger),  # messages up to this one were deleted for their age; null: none
     sa.Index("ix_broadcasts_organization_id_id", "organization_id", "id"),
     sa.Index("ix_broadcasts_first_id", "first_id"),
 )
@@ -68,13 +69,18 @@ sa.Index(
     postgresql_where=broadcasts.c.state == "cancelling",
 )
 
+_kept = sa.and_(
+    broadcasts.c.finished_at.is_not(None), sa.or_(broadcasts.c.retired_id.is_(None), broadcasts.c.retired_id < broadcasts.c.last_id)
+)
+sa.Index("ix_broadcasts_kept", broadcasts.c.finished_at, sqlite_where=_kept, postgresql_where=_kept)
+
 messages = sa.Table(
     "messages",
     metadata,
     sa.Column("id", BigId, primary_key=True, autoincrement=False),
     sa.Column("broadcast_id", sa.BigInteger, nullable=False),
     sa.Column("organization_id", sa.BigInteger, nullable=False),
-    sa.Column("recipient", sa.BigInteger, nullable=False),  # E.164 digits
+    sa.Column("recipient", sa.BigInteger, nullable=False),  # E.164 digits; 0: erased
     sa.Column("sender", sa.Text),
     sa.Column("text", sa.Text),  # null: the broadcast's
     sa.Column("encoding", sa.Text, nullable=False),  # gsm7 | ucs2
