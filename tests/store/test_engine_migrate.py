@@ -23,7 +23,7 @@ from clarion.store.errors import NewerDatabase, OlderDatabase, Unavailable
 
 Outside = Callable[[str], list[tuple[Any, ...]]]
 
-HEAD = "0002"
+HEAD = "0004"
 """The newest revision of the program."""
 
 SECOND = """
@@ -116,7 +116,7 @@ async def test_an_absent_file_is_made_for_its_owner_alone(tmp_path: Path) -> Non
 async def test_a_newer_database_is_refused_with_both_versions(database_url: str, outside: Outside) -> None:
     outside("UPDATE alembic_version SET version_num = '0042'")
     for refuses in (migrate.migrate, migrate.check):
-        with pytest.raises(NewerDatabase, match=r"0042.*0002"):
+        with pytest.raises(NewerDatabase, match=rf"0042.*{HEAD}"):
             await refuses(database_url)
 
 
