@@ -18,7 +18,7 @@ def test_it_is_written_as_people_say_it(text: str, per_minute: int | None) -> No
 
 @pytest.mark.parametrize("text", ["", "600", "0/min", "-1/min", "1.5/min", "7/h", "6000001/min", "600/day", "٣/min", "9" * 5_000 + "/min"])
 def test_what_is_no_pace_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="pace"):
+    with pytest.raises(ValueError, match="A pace"):
         read_pace(text)
 
 
@@ -67,3 +67,14 @@ def test_another_pace_is_taken_up_at_once() -> None:
 def test_a_clock_that_was_set_back_stalls_nothing() -> None:
     allowed = allowance(60, START + 60 * MINUTE, START, 0)
     assert allowed.paid_until <= START + MINUTE // 60
+
+
+@given(per_minute=some.integers(1, 6_000_000))
+def test_whoever_took_what_there_was_need_not_look_for_a_while(per_minute: int) -> None:
+    first = allowance(per_minute, None, START, 0)
+    again = allowance(per_minute, spend(per_minute, first.paid_until, first.messages), START, 0)
+    assert again.messages == 0
+    assert again.next_at - START >= min(MINUTE // per_minute, 200_000)
+    assert 0 <= first.next_at - again.next_at <= 1
+    late = allowance(per_minute, again.paid_until, again.next_at, 0)
+    assert late.messages == max(1, per_minute // 240), "and finds enough then"

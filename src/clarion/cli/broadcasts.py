@@ -192,10 +192,8 @@ def pace(
     try:
         per_minute = read_pace(pace)
     except ValueError as error:
-        raise Failure(f"{error}.".capitalize(), 2) from None
-    _control(
-        lambda runtime, view: runtime.store.write(paces.set_pace, view.id, per_minute), broadcast_id, data_dir, database_url, as_json
-    )
+        raise Failure(f"{error}.", 2) from None
+    _control(lambda runtime, view: runtime.store.write(paces.set_pace, view.id, per_minute), broadcast_id, data_dir, database_url, as_json)
 
 
 def _control(

@@ -53,8 +53,8 @@ def read_pace(text: str) -> int | None:
     count, _, unit = words.partition("/")
     seconds = {"min": 60, "minute": 60, "m": 60, "s": 1, "second": 1, "h": 3600, "hour": 3600}.get(unit.strip())
     if seconds is None or not (count.strip().isascii() and count.strip().isdigit()) or len(count) > len(str(PER_MINUTE_MAX)):
-        raise ValueError(f"a pace is written as 600/min, 10/s or off, not {text!r}")
+        raise ValueError(f"A pace is written as 600/min, 10/s or off, not {text!r}")
     per_minute, rest = divmod(int(count) * 60, seconds)
     if rest or not 1 <= per_minute <= PER_MINUTE_MAX:
-        raise ValueError(f"a pace is a whole number of messages a minute from 1 to {PER_MINUTE_MAX:,}, not {text!r}")
+        raise ValueError(f"A pace is a whole number of messages a minute from 1 to {PER_MINUTE_MAX:,}, not {text!r}")
     return per_minute

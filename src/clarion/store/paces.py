@@ -44,6 +44,8 @@ def open_due(connection: Connection, now: int) -> tuple[set[int], float | None]:
     for broadcast_id, pace, paced_until in found:
         # Without a lock at first: nearly every look finds that it is too early.
         allowed = allowance(pace, paced_until, at, 0)
+        if paced_until is not None and allowed.paid_until < paced_until:
+            _forgive(connection, broadcast_id, paced_until, allowed.paid_until)
         if allowed.messages:
             rung, again_at = _open(connection, broadcast_id, allowed, now, at)
             carriers |= rung
@@ -51,6 +53,17 @@ def open_due(connection: Connection, now: int) -> tuple[set[int], float | None]:
         else:
             next_at.append(allowed.next_at)
     return carriers, max(0, min(next_at) - at) / 1_000_000
+
+
+def _forgive(connection: Connection, broadcast_id: int, paced_until: int, paid_until: int) -> None:
+    """Keep that less is owed than was: the pace was raised, or the clock set back."""
+    rows.all(
+        connection,
+        "UPDATE broadcasts SET paced_until = :paid_until WHERE id = :id AND paced_until = :paced_until",
+        paid_until=paid_until,
+        id=broadcast_id,
+        paced_until=paced_until,
+    )
 
 
 def _open(connection: Connection, broadcast_id: int, allowed: Allowance, now: int, at: int) -> tuple[set[int], int]:
@@ -110,8 +123,8 @@ def _deal(chunks: list[_Chunk], messages: int) -> dict[int, int]:
             left.setdefault(chunk.carrier_id, []).append(chunk)
     opened: dict[int, int] = {}
     while messages > 0 and left:
-        for carrier_id in list(left):
-            share = -(-messages // len(left))
+        for behind, carrier_id in zip(range(len(left), 0, -1), list(left), strict=True):
+            share = -(-messages // behind)
             chunk = left[carrier_id][0]
             done = opened.get(chunk.id, chunk.marked_id)
             turn = min(share, messages, chunk.last_id - done)
