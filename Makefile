@@ -54,7 +54,7 @@ bench: .venv/.dev ## measure, and print each figure with what dominates it
 	$(RUN) bench/run.py $(BENCH_ARGS)
 
 soak: .venv/.dev ## the kill test at KILLS seeded instants instead of 10
-	CLARION_TEST_KILLS=$(KILLS) $(RUN) -m pytest -s tests/acceptance/test_kill.py $(PYTEST_ARGS)
+	CLARION_TEST_KILLS=$(KILLS) $(RUN) -m pytest -s -o faulthandler_timeout=0 tests/acceptance/test_kill.py $(PYTEST_ARGS)
 
 lock: .cache/lock/bin/uv ## write requirements/*.txt anew from pyproject.toml (the newest versions that fit)
 	$(LOCK) --upgrade --output-file requirements/runtime.txt

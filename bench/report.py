@@ -1,12 +1,7 @@
 """The report: tables for people, and one JSON object for programs."""
 
 import json
-import os
-import platform
-import sqlite3
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -15,27 +10,10 @@ from bench.figures import GROUPS, verdict
 from rich.console import Console
 from rich.table import Table
 
-from clarion import __version__
-
-PACKAGES = ("uvloop", "uvicorn", "fastapi", "msgspec", "SQLAlchemy", "asyncpg", "phonenumbers")
-
 OTHERS_MAX = 0.2
 """Cores that other programs may take before the figures are theirs, too."""
 
 Values = Mapping[str, Sequence[float]]
-
-
-def machine() -> dict[str, str]:
-    """Where this was measured."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
-    own = [f"Clarion {__version__}", f"Python {platform.python_version()}", f"SQLite {sqlite3.sqlite_version}"]
-    return {
-        "processor": f"{len(os.sched_getaffinity(0))} cores of {model}",
-        "system": f"{platform.system()} {platform.release()}",
-        "load average": " ".join(f"{load:.2f}" for load in os.getloadavg()),
-        "versions": ", ".join([*own, *(f"{package} {version(package)}" for package in PACKAGES)]),
-    }
 
 
 def show_machine(console: Console, facts: Mapping[str, str]) -> None:

@@ -18,7 +18,7 @@ from rich.console import Console
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from bench import ceiling, dominates, report, scenarios  # noqa: E402  (a program's own folder is no package to Python)
+from bench import ceiling, dominates, machine, report, scenarios  # noqa: E402  (a program's own folder is no package to Python)
 from bench.figures import GROUPS, verdict  # noqa: E402
 from bench.house import Place  # noqa: E402
 from bench.scenarios import Figures, Sizes  # noqa: E402
@@ -55,10 +55,11 @@ class _Bench:
         self._numbers = count(1)
 
     async def run(self, rounds: int, json_file: Path | None) -> int:
-        facts = report.machine()
-        report.show_machine(self._console, facts)
         cache = ROOT / ".cache"
         cache.mkdir(exist_ok=True)
+        self._progress.print("the machine")
+        facts = machine.describe(cache)
+        report.show_machine(self._console, facts)
         folder = Path(tempfile.mkdtemp(prefix="bench-", dir=cache))
         try:
             with _postgres(folder / "postgres", wanted="postgres" in self._parts) as server:

@@ -13,16 +13,11 @@ from sqlalchemy import Connection
 from clarion.core.states import CHARGED, COUNTED, RANK, UNSETTLED, Money, State, money_of
 from clarion.store import money, rows
 
+Moved = tuple[int, int, int, str, str, int]
+"""A message that went from one state to another: chunk, broadcast, organization, old state, new state, price in thousandths.
 
-class Moved(NamedTuple):
-    """A message that went from state `old` to state `new`."""
-
-    chunk_id: int
-    broadcast_id: int
-    organization_id: int
-    old: str
-    new: str
-    price_milli: int
+Plain, because it is made for every move and lives until it is counted.
+"""
 
 
 class Fact(NamedTuple):
@@ -346,4 +341,4 @@ def _row(fact: Fact, old: str, now: int) -> tuple[object, ...]:
 
 
 def _moved(fact: Fact, old: str) -> Moved:
-    return Moved(fact.chunk_id, fact.broadcast_id, fact.organization_id, old, fact.state, fact.price_milli)
+    return fact.chunk_id, fact.broadcast_id, fact.organization_id, old, fact.state, fact.price_milli

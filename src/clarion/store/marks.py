@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from clarion.core.states import RANK, State
 from clarion.store import rows
-from clarion.store.deliveries import Fact, Moved, record, settle
+from clarion.store.deliveries import Fact, record, settle
 
 CANDIDATES_MAX = 64
 """Ready chunks that a claim looks at, the first of each organization before the second of any."""
@@ -32,7 +32,7 @@ class Marked(NamedTuple):
     attempt: int
     recipient: int
     sender: str | None
-    text: str
+    text: str | None  # its broadcast's, where it has none of its own: `Taken.texts`
     encoding: str
     segments: int
     price_milli: int
@@ -42,10 +42,11 @@ class Marked(NamedTuple):
 class Taken(NamedTuple):
     """What a mark gave. `fenced`: the bind belongs to somebody else. `exhausted`: a chunk was marked to its end, others may be opened.
 
-    `more`: what is open has, or may have, more in it than was marked.
+    `texts` are those of broadcasts, by chunk. `more`: what is open has, or may have, more in it than was marked.
     """
 
     messages: list[Marked]
+    texts: Mapping[int, str]
     fenced: bool = False
     exhausted: bool = False
     more: bool = False
@@ -62,20 +63,6 @@ class _Candidate(NamedTuple):
     last_id: int
     expires_at: int | None
     started_at: int | None
-
-
-class _Unmarked(NamedTuple):
-    message_id: int
-    chunk_id: int
-    broadcast_id: int
-    organization_id: int
-    recipient: int
-    sender: str | None
-    text: str | None
-    encoding: str
-    segments: int
-    price_milli: int
-    opt_out: str | None
 
 
 _LOOK = (
@@ -102,12 +89,18 @@ _MARK = (
     " RETURNING chunks.id, (SELECT b.text FROM broadcasts b WHERE b.id = chunks.broadcast_id)"
 )
 _MESSAGES = (
-    "SELECT m.id, v.id, m.broadcast_id, m.organization_id, m.recipient, m.sender, m.text, m.encoding, m.segments, m.price_milli,"
-    " s.reason FROM v CROSS JOIN messages m LEFT JOIN suppressions s"
+    "SELECT m.id, v.id, m.broadcast_id, m.organization_id, v.lane, 1, m.recipient, m.sender, m.text, m.encoding, m.segments,"
+    " m.price_milli, v.expires_at FROM v CROSS JOIN messages m LEFT JOIN suppressions s"
     " ON s.organization_id = m.organization_id AND s.recipient = m.recipient"
-    " WHERE m.id > v.from_id AND m.id <= v.to_id ORDER BY m.id"
+    " WHERE m.id > v.from_id AND m.id <= v.to_id AND s.recipient IS NULL ORDER BY m.id"
+)
+_PASSED = (
+    "SELECT m.id, v.id, m.broadcast_id, m.organization_id, m.price_milli, coalesce(s.reason, 'START') FROM v CROSS JOIN messages m"
+    " LEFT JOIN suppressions s ON s.organization_id = m.organization_id AND s.recipient = m.recipient"
+    " WHERE m.id > v.from_id AND m.id <= v.to_id"
 )
 _RANGE = {"id": "bigint", "from_id": "bigint", "to_id": "bigint"}
+_MARKED = _RANGE | {"lane": "smallint", "expires_at": "bigint"}
 
 
 def take(
@@ -130,7 +123,7 @@ def take(
     )
     kinds = Counter(candidate.kind for candidate in look)
     if not kinds["bind"]:
-        return Taken([], fenced=True)
+        return Taken([], {}, fenced=True)
     candidates = [candidate for candidate in look if candidate.chunk_id]
     # Retries may be many, when a carrier was removed: single sends and replies go before them, as they go before other bulk.
     quick = sum(c.open_id - c.marked_id for c in candidates if c.lane < 2)
@@ -142,12 +135,12 @@ def take(
     full = (kinds["retry"] and len(retried) == max(retries_room, 0)) or room == 0 or kinds["ready"] == CANDIDATES_MAX
     more = full or sum(c.open_id - c.marked_id for c in candidates) > sum(to_id - from_id for _, from_id, to_id in ranges)
     if not ranges:
-        return Taken(retried, more=more)
+        return Taken(retried, {}, more=more)
     texts = dict(rows.execute(connection, _MARK, v=(_RANGE, sorted(ranges)), bind_id=bind_id, fence=fence))
     marked = [part for part in ranges if part[0] in texts]
     sources = {candidate.chunk_id: candidate for candidate in candidates}
     exhausted = any(to_id == sources[chunk_id].last_id for chunk_id, _, to_id in marked)
-    return Taken(retried + _read(connection, marked, sources, texts, now), exhausted=exhausted, more=more)
+    return Taken(retried + _read(connection, marked, sources, now), texts, exhausted=exhausted, more=more)
 
 
 def _share(candidates: list[_Candidate], room: int, bulk_room: int, in_flight: dict[int, int]) -> list[tuple[int, int, int]]:
@@ -177,40 +170,25 @@ def _share(candidates: list[_Candidate], room: int, bulk_room: int, in_flight: d
     return [(chunk_id, by_id[chunk_id].marked_id, by_id[chunk_id].marked_id + n) for chunk_id, n in taken.items()]
 
 
-def _read(
-    connection: Connection, marked: Sequence[tuple[int, int, int]], sources: Mapping[int, _Candidate], texts: Mapping[int, str], now: int
-) -> list[Marked]:
-    """The messages of the ranges that may go out, in the order of the ranges; the others are settled."""
+def _read(connection: Connection, marked: Sequence[tuple[int, int, int]], sources: Mapping[int, _Candidate], now: int) -> list[Marked]:
+    """The messages of the ranges that may go out; the others are settled."""
     _begin(connection, {sources[chunk_id].broadcast_id for chunk_id, _, _ in marked if sources[chunk_id].started_at is None}, now)
-    going: list[Marked] = []
-    passed: list[Fact] = []
-    for row in rows.read(connection, _Unmarked, _MESSAGES, v=(_RANGE, marked)):
-        message_id, chunk_id, broadcast_id, organization_id, recipient, sender, text, encoding, segments, price_milli, opt_out = row
-        source = sources[chunk_id]
-        if opt_out is not None or (source.expires_at is not None and source.expires_at <= now):
-            state, reason = (State.SUPPRESSED, f"opted_out: {opt_out}") if opt_out is not None else (State.EXPIRED, "validity_over")
-            passed.append(Fact(message_id, chunk_id, broadcast_id, organization_id, price_milli, 1, state, None, None, reason))
-            continue
-        going.append(
-            Marked(
-                message_id,
-                chunk_id,
-                broadcast_id,
-                organization_id,
-                source.lane,
-                1,
-                recipient,
-                sender,
-                texts[chunk_id] if text is None else text,
-                encoding,
-                segments,
-                price_milli,
-                source.expires_at,
-            )
-        )
-    if passed:
-        record(connection, passed, now)
+    live = [part for part in marked if (expires_at := sources[part[0]].expires_at) is None or expires_at > now]
+    ranges = [(*part, sources[part[0]].lane, sources[part[0]].expires_at) for part in live]
+    going = rows.read(connection, Marked, _MESSAGES, v=(_MARKED, ranges))
+    if len(going) < sum(to_id - from_id for _, from_id, to_id in marked):
+        _pass_over(connection, marked, {message.message_id for message in going}, {part[0] for part in live}, now)
     return going
+
+
+def _pass_over(connection: Connection, marked: Sequence[tuple[int, int, int]], going: set[int], live: set[int], now: int) -> None:
+    """Settle what was marked and must not go out: expired, or else opted out, by somebody who may have opted in again just now."""
+    passed: list[Fact] = []
+    for message_id, chunk_id, broadcast_id, organization_id, price_milli, opt_out in rows.execute(connection, _PASSED, v=(_RANGE, marked)):
+        if message_id not in going:
+            state, reason = (State.SUPPRESSED, f"opted_out: {opt_out}") if chunk_id in live else (State.EXPIRED, "validity_over")
+            passed.append(Fact(message_id, chunk_id, broadcast_id, organization_id, price_milli, 1, state, None, None, reason))
+    record(connection, passed, now)
 
 
 def _begin(connection: Connection, broadcasts: set[int], now: int) -> None:
@@ -270,7 +248,7 @@ def _mark_retries(connection: Connection, carrier_id: int, fence: int, room: int
     going = [due[message_id][0] for (message_id,) in marked]
     settle(
         connection,
-        [Moved(m.chunk_id, m.broadcast_id, m.organization_id, State.RETRY, State.MARKED, m.price_milli) for m in going],
+        [(m.chunk_id, m.broadcast_id, m.organization_id, State.RETRY, State.MARKED, m.price_milli) for m in going],
         now,
     )
     if passed:

@@ -61,7 +61,7 @@ def fit_unknowns(connection: Connection, carrier_id: int, orphans: Mapping[int, 
     for position, sender, segments, *rest in rows.execute(
         connection, _UNKNOWNS + lock, v=(_COLUMNS, data), carrier_id=carrier_id, since=since
     ):
-        note, candidate = orphans[ids[position]].note, Candidate._make(rest)
+        note, candidate = orphans[ids[position]].note, Candidate(*rest)
         if same_sender(sender, note.sender) and same_number(candidate.recipient, note.recipient):
             found[position].append(_Meant(candidate, segments))
     busy = {position for (position,) in rows.execute(connection, _ON_THE_WAY, v=(_COLUMNS, data))}

@@ -40,22 +40,29 @@ PARTS_MAX: Final = 255
 
 def decode_delivery(octets: bytes, sequence: int) -> Receipt | InboundText | Malformed:
     """The delivery in a whole deliver_sm. `sequence` is what acknowledges it, which need not be the one on the wire."""
+    canonical = _CANONICAL(octets)
+    if canonical is not None:
+        source, destination, sm_length, reference, stat, error = canonical.groups()
+        if canonical.end(3) + sm_length[0] == len(octets):
+            word = stat[:WORD_CHARACTERS_MAX].decode("latin-1").upper()
+            state = STATES.get(word[:5], "")
+            reason = "" if state == DELIVERED else f"{word} err:{error[:WORD_CHARACTERS_MAX].decode('latin-1')}"
+            return Receipt(
+                sequence,
+                normalise_reference(reference.decode("latin-1")),
+                source.decode("latin-1"),
+                destination.decode("latin-1"),
+                state,
+                reason,
+                -1,
+                octets,
+            )
     message = decode_message(octets)
     if isinstance(message, Malformed):
         return message
     if len(message.source) > ADDRESS_CHARACTERS_MAX or len(message.destination) > ADDRESS_CHARACTERS_MAX:
         message = message._replace(source=message.source[:ADDRESS_CHARACTERS_MAX], destination=message.destination[:ADDRESS_CHARACTERS_MAX])
     kind = message.esm_class & MESSAGE_TYPE
-    if kind == SMSC_RECEIPT and not message.parameters:
-        canonical = _CANONICAL(message.short_message)
-        if canonical and message.data_coding != UCS2_CODING:
-            reference, stat, error = canonical.groups()
-            word = stat[:WORD_CHARACTERS_MAX].decode("latin-1").upper()
-            state = STATES.get(word[:5], "")
-            reason = "" if state == DELIVERED else f"{word} err:{error[:WORD_CHARACTERS_MAX].decode('latin-1')}"
-            return Receipt(
-                sequence, normalise_reference(reference.decode("latin-1")), message.source, message.destination, state, reason, -1, octets
-            )
     parameters = decode_parameters(message.parameters) if message.parameters else {}
     if kind in {SMSC_RECEIPT, INTERMEDIATE} or pdu.RECEIPTED_MESSAGE_ID in parameters:
         return _receipt(message, parameters, sequence, octets)
@@ -71,9 +78,13 @@ def normalise_reference(reference: str) -> str:
 
 
 _CANONICAL = re.compile(
-    rb"id:([0-9A-Za-z._-]+) sub:\d* dlvrd:\d* submit date:\d* done date:\d* stat:([A-Z]+) err:(\w*)(?: text:|\Z)", re.IGNORECASE
+    rb".{16}[^\0]*\0..([^\0]{0,%d})\0..([^\0]{0,%d})\0" % (ADDRESS_CHARACTERS_MAX, ADDRESS_CHARACTERS_MAX)
+    + rb"%c..\0\0..[^%c].(.)" % (SMSC_RECEIPT, UCS2_CODING)
+    + rb"id:([0-9a-z._-]+) sub:\d* dlvrd:\d* submit date:\d* done date:\d* stat:([a-z]+) err:(\w*)(?: text:|\Z)",
+    re.IGNORECASE | re.DOTALL,
 ).match
-"""The form of appendix B, which nearly all carriers keep to; whatever differs is read field by field."""
+"""A deliver_sm (4.6.1) without times or parameters, whose text has the form of appendix B: nearly all receipts, in half of the time
+that reading field by field takes. Whatever differs is read so. What follows the third group has to be as long as that says."""
 
 _FIELD = re.compile(r"(?i)\b(id|sub|dlvrd|submit[ _]?date|done[ _]?date|stat|err|text)\s*:\s*")
 

@@ -6,7 +6,7 @@ comes, its outcome is committed. From the mark to the commit it is in doubt, and
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -164,7 +164,8 @@ class Dispatcher:
         if taken.exhausted:
             self._runtime.broker.ring(PLAN)
         for message in taken.messages:
-            self._put_in_hand(message, now)
+            self._put_in_hand(message, taken.texts, now)
+        self._desk.in_flight.update([message.organization_id for message in taken.messages])
         self._more = taken.more
         return bool(taken.messages)
 
@@ -183,12 +184,12 @@ class Dispatcher:
             room = min(room, self._ahead() - self._desk.waiting())
         return room, min(room, self._capacity() - (self.doubt if self._bucket.rate_per_second == 0 else self._desk.waiting()))
 
-    def _put_in_hand(self, message: Marked, marked_at: int) -> None:
-        texts = [message.text] if message.segments == 1 else split(message.text, message.encoding)
+    def _put_in_hand(self, message: Marked, texts_of_chunks: Mapping[int, str], marked_at: int) -> None:
+        whole = message.text if message.text is not None else texts_of_chunks[message.chunk_id]
+        texts = [whole] if message.segments == 1 else split(whole, message.encoding)
         sender = message.sender if message.sender is not None else self._default_sender
         lane = self._desk.hand[message.lane]
         self._desk.journeys[message.message_id] = Journey(message, len(texts), marked_at)
-        self._desk.in_flight[message.organization_id] += 1
         for part, text in enumerate(texts, 1):
             lane.append(
                 Submission(
@@ -213,10 +214,10 @@ class Dispatcher:
             return
         batch: list[Submission] = []
         for lane in self._desk.hand:
-            while lane and len(batch) < free:
-                if not self._bucket.take(1, now):
-                    break
-                batch.append(lane.popleft())
+            room = min(len(lane), free - len(batch))
+            if self._bucket.rate_per_second > 0:
+                room = next((n for n in range(room) if not self._bucket.take(1, now)), room)
+            batch += [lane.popleft() for _ in range(room)]
         given = self._bind.submit(batch) if batch else 0
         if given:
             self.trail.add(batch[:given], self._bind.place, self._desk.journeys, self._runtime.clock.now())
@@ -247,13 +248,21 @@ class Dispatcher:
 
     def answered(self, answers: Sequence[Answer]) -> None:
         """Keep the wire full as soon as answers made room on it; throttled submissions go back in hand, first in their lane."""
-        throttled = [answer.submission for answer in answers if answer.outcome is Outcome.THROTTLED]
-        if throttled:
+        outcomes = {answer.outcome for answer in answers}
+        if Outcome.THROTTLED in outcomes:
             first, longest = THROTTLED_S
             self._rest_s = min(max(first, self._rest_s * 2), longest)
             self._rest_until = self._runtime.timer.monotonic() + self._rest_s
-        elif any(answer.outcome is Outcome.SENT for answer in answers):
+        elif Outcome.SENT in outcomes:
             self._rest_s = 0.0
+        if outcomes != {Outcome.SENT}:
+            self._take_back(answers)
+        self._send()
+        self._wake.set()
+
+    def _take_back(self, answers: Sequence[Answer]) -> None:
+        """What was not taken: throttled parts into the hand again, the rest of a refused message out of it."""
+        throttled = [answer.submission for answer in answers if answer.outcome is Outcome.THROTTLED]
         for submission in reversed(throttled):
             journey = self._desk.journeys.get(submission.message_id)
             if journey is not None and not journey.has_given_up(submission.part):
@@ -266,8 +275,6 @@ class Dispatcher:
                 self._cut({submission.message_id})
             elif answer.outcome is Outcome.UNKNOWN and submission.message_id in self._desk.journeys:
                 self._desk.journeys[submission.message_id].give_up(submission.part)
-        self._send()
-        self._wake.set()
 
     def _cut(self, message_ids: set[int]) -> None:
         """Take what is left of these messages out of hand: no further part of them is given."""
@@ -288,6 +295,12 @@ class Dispatcher:
             journey = self._desk.journeys.get(message_id)
             if journey is None:
                 ended.add_late(answer)
+                continue
+            if answer.outcome is Outcome.SENT and journey.parts == 1:
+                # Nearly every message ends here; an `unknown` of the same batch is overtaken.
+                journey.answers[1] = answer
+                touched.pop(message_id, None)
+                ended.add_sent(journey.message, answer)
                 continue
             if answer.outcome is not Outcome.THROTTLED:
                 journey.answers[answer.submission.part] = answer
@@ -319,10 +332,9 @@ class Dispatcher:
         if ended.empty:
             return
         await self._runtime.write_patiently(outcomes.record_outcomes, ended.batch(), form, self._runtime.clock.now())
-        for message_id in ended.message_ids:
-            journey = self._desk.journeys.pop(message_id, None)
-            if journey is not None:
-                self._desk.in_flight[journey.message.organization_id] -= 1
+        journeys = self._desk.journeys
+        gone = [journeys.pop(message_id) for message_id in ended.message_ids if message_id in journeys]
+        self._desk.in_flight.subtract(Counter([journey.message.organization_id for journey in gone]))
         self._wake.set()
 
     async def _leave_unbound(self) -> None:

@@ -82,12 +82,11 @@ class Ended:
     def add(self, journey: Journey, retry_at: int) -> None:
         """A finished journey: sent, refused or unknown; one that the carrier did not take is to be tried again at `retry_at`."""
         message = journey.message
-        self.message_ids.append(message.message_id)
         only = journey.answers.get(1) if journey.parts == 1 else None
         if only is not None and only.outcome is Outcome.SENT:
-            # Nearly every message ends here.
-            self.facts.append(self._fact(message, message.attempt, State.SENT, only.reference or None, None, None))
+            self.add_sent(message, only)
             return
+        self.message_ids.append(message.message_id)
         outcome, reason = journey.outcome, journey.reason
         reference = only.reference or None if only is not None else None
         if outcome in {Outcome.UNREACHABLE, Outcome.THROTTLED}:
@@ -98,6 +97,11 @@ class Ended:
         self.facts.append(self._fact(message, message.attempt, State(outcome), reference, reason, None))
         if journey.parts > 1:
             self.parts += [self._part(answer) for answer in journey.answers.values()]
+
+    def add_sent(self, message: Marked, answer: Answer) -> None:
+        """The carrier took the only part of a message."""
+        self.message_ids.append(message.message_id)
+        self.facts.append(self._fact(message, message.attempt, State.SENT, answer.reference or None, None, None))
 
     def add_late(self, answer: Answer) -> None:
         """An answer to what was recorded as unknown: a fact all the same, of the part, or of the whole message.
