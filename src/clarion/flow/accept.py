@@ -11,6 +11,8 @@ from itertools import accumulate
 from typing import NamedTuple
 from uuid import UUID
 
+import structlog
+
 from clarion.broker.interface import PLAN, carrier_topic
 from clarion.core.layout import Range, lay_out
 from clarion.core.phone import parse_many
@@ -45,6 +47,9 @@ RECIPIENT_CHARACTERS_MAX = 64
 
 VALIDITY_MICROS = 72 * 3600 * 1_000_000
 """What has not gone out by then expires and is not charged: what carriers take as the life of a message themselves."""
+
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +213,9 @@ async def _accept(
     carriers = set(outgoing.carriers)
     for topic in {carrier_topic(carrier) if order.lane < 2 and order.pace is None else PLAN for carrier in carriers}:
         runtime.broker.ring(topic)
+    messages, owner = len(unique.recipients) - len(rejections), order.organization.id
+    ids = {"broadcast": str(draft.public_id), "organization_id": owner, "face": order.face, "lane": order.lane}
+    log.info("broadcast.accepted", **ids, messages=messages, rejected=len(rejections))
     return Accepted(
         broadcast_id=draft.public_id,
         sender=order.sender,

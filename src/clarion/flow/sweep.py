@@ -4,7 +4,7 @@ import structlog
 
 from clarion.flow.settings import Settings
 from clarion.runtime import Runtime
-from clarion.store import binds, broadcasts, control, housekeeping, orphans, request_counts
+from clarion.store import binds, broadcasts, control, housekeeping, orphans, request_counts, submits
 from clarion.store.errors import Unavailable
 from clarion.store.interface import P, Transaction
 
@@ -18,6 +18,9 @@ ABANDONED_MICROS = 600 * 1_000_000
 
 ORPHAN_MICROS = 5 * 1_000_000
 """A receipt that waited this long may belong to a message whose answer was lost: before, its answer may still be on the way."""
+
+TRAIL_MICROS = 30 * 86_400 * 1_000_000
+"""How long it can be told on which connection, and when, a message went out: longer than carriers answer questions."""
 
 log = structlog.get_logger(__name__)
 
@@ -53,6 +56,7 @@ class Sweeper:
         await self._slices("messages.expired", housekeeping.expire, now)
         await self._slices("messages.rerouted", housekeeping.reroute, await self._settings.catalog(), now)
         await self._slices(None, request_counts.forget)
+        await self._slices(None, submits.forget, now - TRAIL_MICROS)
         page = await write(orphans.retry_page, self._after_orphan, now - ORPHAN_MICROS, now)
         self._after_orphan = page.last_id or 0
 

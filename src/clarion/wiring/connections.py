@@ -78,6 +78,11 @@ class Connections:
         """The connections at work, for metrics."""
         return [working.connection for working in self._working.values()]
 
+    @property
+    def meters(self) -> list[Meter]:
+        """The counts of all binds that this process has held."""
+        return list(self._meters.values())
+
     def not_ready(self) -> list[str]:
         """Why no message could be sent: a carrier is configured and none is bound, here or elsewhere, or none was looked for yet."""
         if self._carriers is None:
