@@ -212,3 +212,14 @@ def test_a_broadcast_is_held_up_and_called_off(clarion: Any) -> None:
     assert clarion.json("broadcasts", "resume", sent["id"])["state"] == "accepted"
     assert clarion.json("broadcasts", "cancel", sent["id"])["state"] == "cancelling"
     assert "it cannot be resumed" in clarion.refused("broadcasts", "resume", sent["id"])
+
+
+def test_a_pace_is_set_shown_and_lifted(clarion: Any) -> None:
+    shop(clarion)
+    sent = clarion.json("send", "0712345678", "Hello", "--wait-s", "0")
+    paced = clarion.json("broadcasts", "pace", sent["broadcast_id"], "10/s")
+    assert (paced["pace_per_minute"], paced["changed"], paced["state"]) == (600, True, "accepted")
+    assert "already accepted, at most 600 a minute" in clarion("broadcasts", "pace", sent["id"], "600/min").stdout
+    assert "at most 600 a minute" in clarion("broadcasts", "show", sent["id"]).stdout
+    assert clarion.json("broadcasts", "pace", sent["id"], "off")["pace_per_minute"] is None
+    assert "600/min, 10/s or off" in clarion.refused("broadcasts", "pace", sent["id"], "fast", code=2)

@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 from tests.flow.hand import PRICE, Hand, by_hand
 
-from clarion.carriers.interface import Answer, Submission
+from clarion.carriers.interface import Answer, Place, Submission
 from clarion.core.rates import TokenBucket
 from clarion.core.states import Outcome
 from clarion.flow.dispatch import Dispatcher
@@ -37,6 +37,10 @@ class PlayedBind:
     @property
     def free(self) -> int:
         return self.window - self.open if self.state == "bound" else 0
+
+    @property
+    def place(self) -> Place:
+        return Place(1, len(self.given))
 
     def submit(self, submissions: Sequence[Submission]) -> int:
         count = min(len(submissions), self.free)

@@ -13,6 +13,7 @@ from clarion.api.authentication import Rule, admit
 from clarion.api.bodies import decode, read
 from clarion.api.refusals import Refusal
 from clarion.api.services import Services
+from clarion.api.trace import trace_of
 from clarion.store.catalog import Organization
 
 B = TypeVar("B", bound=msgspec.Struct)
@@ -26,6 +27,11 @@ class Call:
     request: Request
     organization: Organization
     body: bytes = b""
+
+    @property
+    def request_id(self) -> str:
+        """What `X-Request-Id` says in the answer."""
+        return trace_of(self.request.scope).request_id
 
 
 Handler = Callable[[Request], Awaitable[Response]]

@@ -76,6 +76,13 @@ class InboundText(NamedTuple):
     part_reference: int = 0
 
 
+class Place(NamedTuple):
+    """Where on the wire something went: `connection` counts those of a bind from 1, `sequence` is the PDU's own number."""
+
+    connection: int
+    sequence: int
+
+
 class BindEvents(Protocol):
     """Who is told what a bind learns. All are called on the event loop, quickly, and never raise."""
 
@@ -111,6 +118,11 @@ class Bind(Protocol):
 
         What was not given was never near the wire: the caller keeps it.
         """
+        ...
+
+    @property
+    def place(self) -> Place:
+        """Where the last submission went: those given together with it have the numbers before."""
         ...
 
     def acknowledge(self, sequences: Sequence[int]) -> None:

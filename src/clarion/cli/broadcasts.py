@@ -27,6 +27,7 @@ BroadcastId = Annotated[str, typer.Argument(metavar="ID", help="Of the broadcast
 BroadcastIdOrNewest = Annotated[str | None, typer.Argument(metavar="[ID]", help="Of the broadcast; the newest one without it.")]
 Limit = Annotated[int, option("--limit", help="How many.", min=1, max=1000)]
 Before = Annotated[str | None, option("--before", help="Only those older than this one: the next page.", metavar="ID", show_default=False)]
+Pace = Annotated[str, typer.Argument(metavar="PACE", help="At most so many messages: 600/min, 10/s, or off.")]
 Interval = Annotated[int, option("--interval-ms", help="Between two looks.", min=100, max=60_000)]
 
 
@@ -105,7 +106,9 @@ def show(broadcast_id: BroadcastId, data_dir: DataDir = DATA_DIR, database_url: 
             ("Sender", view.sender or "the carrier's"),
             ("Text", view.text),
             ("Accepted", local(view.created_at, owner.zone)),
+            ("Request", view.request_id),
             ("Scheduled", local(view.not_before, owner.zone)),
+            ("Pace", None if view.pace is None else f"at most {view.pace:,} a minute"),
             ("First marked", local(view.started_at, owner.zone)),
             ("Completed", local(view.finished_at, owner.zone)),
             ("Open", open_until(view, owner.zone)),
@@ -174,6 +177,25 @@ def cancel(
     _control(lambda runtime, view: runtime.store.write(control.cancel, view.id), broadcast_id, data_dir, database_url, as_json)
 
 
+@app.command(
+    "pace",
+    epilog="clarion broadcasts pace 018f3a2b-4c5d-7e6f-8a9b-0c1d00000000 600/min\n\n"
+    "clarion broadcasts pace 018f3a2b-4c5d-7e6f-8a9b-0c1d00000000 off",
+)
+def pace(
+    broadcast_id: BroadcastId, pace: Pace, data_dir: DataDir = DATA_DIR, database_url: DatabaseUrl = None, as_json: Json = False
+) -> None:
+    """Let at most so many messages a minute of a broadcast begin, from now on; spread over the minute, on all carriers and servers."""
+    from clarion.core.pace import read_pace
+    from clarion.store import paces
+
+    try:
+        per_minute = read_pace(pace)
+    except ValueError as error:
+        raise Failure(f"{error}.", 2) from None
+    _control(lambda runtime, view: runtime.store.write(paces.set_pace, view.id, per_minute), broadcast_id, data_dir, database_url, as_json)
+
+
 def _control(
     ask: "Callable[[Runtime, BroadcastView], Awaitable[Controlled]]",
     broadcast_id: str,
@@ -196,7 +218,8 @@ def _control(
         return
     counts = by_state(view)
     left = f"{counts['waiting'] + counts['retry']:,} to be sent, {counts['marked']:,} on the way"
-    say(f"{view.public_id} is {'' if done.changed else 'already '}{done.state}: {left}.")
+    paced = f", at most {view.pace:,} a minute" if view.pace is not None else ""
+    say(f"{view.public_id} is {'' if done.changed else 'already '}{done.state}{paced}: {left}.")
 
 
 FAILED = ("undelivered", "refused", "suppressed", "expired", "cancelled", "undetermined")
@@ -282,7 +305,9 @@ def fields(view: "BroadcastView", owner: "Organization") -> dict[str, Any]:
         "states": by_state(view),
         "open": open_messages(view),
         "created_at": iso(view.created_at),
+        "request_id": view.request_id,
         "scheduled_at": iso(view.not_before),
+        "pace_per_minute": view.pace,
         "started_at": iso(view.started_at),
         "finished_at": iso(view.finished_at),
         "expires_at": iso(view.expires_at),

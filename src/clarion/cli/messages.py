@@ -130,6 +130,8 @@ def show(message: MessageId, data_dir: DataDir = DATA_DIR, database_url: Databas
     print_facts(
         [
             ("Message", message_id(history.broadcast, history.offset)),
+            ("Broadcast", str(history.broadcast)),
+            ("Request", history.request_id),
             ("Organization", owner.name),
             ("Recipient", recipient(history.recipient) or "erased"),
             ("Sender", history.sender or "the carrier's"),
@@ -148,6 +150,7 @@ def _fields(history: "History", owner: "Organization") -> dict[str, Any]:
     return {
         "id": message_id(history.broadcast, history.offset),
         "broadcast_id": str(history.broadcast),
+        "request_id": history.request_id,
         "organization": owner.name,
         "recipient": recipient(history.recipient),
         "sender": history.sender,

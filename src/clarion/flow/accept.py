@@ -11,6 +11,8 @@ from itertools import accumulate
 from typing import NamedTuple
 from uuid import UUID
 
+import structlog
+
 from clarion.broker.interface import PLAN, carrier_topic
 from clarion.core.layout import Range, lay_out
 from clarion.core.phone import parse_many
@@ -47,6 +49,9 @@ VALIDITY_MICROS = 72 * 3600 * 1_000_000
 """What has not gone out by then expires and is not charged: what carriers take as the life of a message themselves."""
 
 
+log = structlog.get_logger(__name__)
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """A request to send. `partial`: a wallet that cannot pay for all pays for the first ones, else nothing is accepted (`Shortfall`).
@@ -54,7 +59,8 @@ class Order:
     `variables` are the values of the text's `{name}` places, parallel to the recipients; without them the text is sent as it stands.
     `not_before` is when a scheduled broadcast begins, `campaign_id` the campaign that it belongs to, `name` what its sender calls it.
     `needs_recipient`: where no recipient is left nothing is accepted (`NobodyLeft`). `refunds_failed`: a failed receipt gives the charge
-    back even where the organization's others do not.
+    back even where the organization's others do not. `pace` is how many messages a minute may go at most. `request_id` is kept for
+    whoever follows a message back to its request.
     """
 
     organization: Organization
@@ -70,6 +76,8 @@ class Order:
     name: str | None = None
     needs_recipient: bool = False
     refunds_failed: bool = False
+    pace: int | None = None
+    request_id: str | None = None
 
 
 class Rejection(NamedTuple):
@@ -196,13 +204,18 @@ async def _accept(
         now=now,
         name=order.name,
         refunds_failed=order.refunds_failed or order.organization.refunds_failed,
+        pace=order.pace,
+        request_id=order.request_id,
     )
     offsets = await _store(runtime, turn, _Body(order, draft, unique.numbers, outgoing), unique.recipients, rejections)
     if isinstance(offsets, set):
         return offsets
     carriers = set(outgoing.carriers)
-    for topic in {carrier_topic(carrier) if order.lane < 2 else PLAN for carrier in carriers}:
+    for topic in {carrier_topic(carrier) if order.lane < 2 and order.pace is None else PLAN for carrier in carriers}:
         runtime.broker.ring(topic)
+    messages, owner = len(unique.recipients) - len(rejections), order.organization.id
+    ids = {"broadcast": str(draft.public_id), "organization_id": owner, "face": order.face, "lane": order.lane}
+    log.info("broadcast.accepted", **ids, messages=messages, rejected=len(rejections))
     return Accepted(
         broadcast_id=draft.public_id,
         sender=order.sender,

@@ -16,8 +16,8 @@ LATE_S = 3600
 log = structlog.get_logger(__name__)
 
 
-async def plan(runtime: Runtime) -> None:
-    """Open what is due now, and ring its carriers."""
+async def plan(runtime: Runtime) -> float:
+    """Open what is due now, and ring its carriers; returns how many seconds later to look again."""
     clock = runtime.clock
     # On a calendar that runs fast an hour may pass between two polls.
     late_s = max(LATE_S, 2 * POLL_S * clock.rate)
@@ -27,6 +27,7 @@ async def plan(runtime: Runtime) -> None:
         log.warning("broadcast.late", broadcast=str(public_id), next=f"clarion broadcasts resume {public_id}, or cancel")
     for carrier_id in opened.carriers:
         runtime.broker.ring(carrier_topic(carrier_id))
+    return POLL_S if opened.again_s is None else min(POLL_S, opened.again_s)
 
 
 async def run(runtime: Runtime) -> None:
@@ -34,7 +35,6 @@ async def run(runtime: Runtime) -> None:
     listener = runtime.broker.listen([PLAN])
     try:
         while True:
-            await plan(runtime)
-            await listener.wait(POLL_S)
+            await listener.wait(await plan(runtime))
     finally:
         listener.close()

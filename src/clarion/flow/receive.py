@@ -39,7 +39,7 @@ class Receiver:
         if notes:
             recorded = await self._runtime.write_patiently(receipts.record_receipts, self._carrier_id, self.form, notes, now)
             if recorded.orphaned:
-                log.info("receipts.orphaned", carrier=self._carrier_id, count=recorded.orphaned)
+                log.info("receipts.orphaned", carrier_id=self._carrier_id, count=recorded.orphaned)
             await self._learn(recorded.forms)
         texts = [delivery for delivery in deliveries if isinstance(delivery, InboundText)]
         if texts:
@@ -50,7 +50,7 @@ class Receiver:
         heeded = await self._runtime.write_patiently(optouts.keep, self._carrier_id, self._default_sender, kept, wishes, now)
         for wish, organization_id, _ in heeded:
             if organization_id is None:
-                log.warning("opt_out.of_nobody", carrier=self._carrier_id, word=wish.word, address=wish.address)
+                log.warning("opt_out.of_nobody", carrier_id=self._carrier_id, word=wish.word, address=wish.address)
             else:
                 log.info("opt_out", organization_id=organization_id, word=wish.word)
 
@@ -64,7 +64,7 @@ class Receiver:
             if votes >= VOTES_MIN and form != self.form:
                 self.form = form
                 await self._runtime.write_patiently(receipts.learn_form, self._carrier_id, form)
-                log.info("carrier.reference_form", carrier=self._carrier_id, form=form)
+                log.info("carrier.reference_form", carrier_id=self._carrier_id, form=form)
 
 
 def _note(receipt: Receipt) -> Note:

@@ -4,7 +4,7 @@ import structlog
 
 from clarion.flow.settings import Settings
 from clarion.runtime import Runtime
-from clarion.store import binds, broadcasts, control, housekeeping, orphans, request_counts, retention
+from clarion.store import binds, broadcasts, control, housekeeping, orphans, request_counts, retention, submits
 from clarion.store.errors import Unavailable
 from clarion.store.interface import P, Transaction
 
@@ -23,6 +23,9 @@ DAY_MICROS = 24 * 3600 * 1_000_000
 
 RETENTION_S = 60.0
 """Between two looks for what is too old, once there was none."""
+
+TRAIL_MICROS = 30 * DAY_MICROS
+"""How long it can be told on which connection, and when, a message went out: longer than carriers answer questions."""
 
 log = structlog.get_logger(__name__)
 
@@ -60,6 +63,7 @@ class Sweeper:
         await self._slices("messages.expired", housekeeping.expire, now)
         await self._slices("messages.rerouted", housekeeping.reroute, await self._settings.catalog(), now)
         await self._slices(None, request_counts.forget)
+        await self._slices(None, submits.forget, now - TRAIL_MICROS)
         page = await write(orphans.retry_page, self._after_orphan, now - ORPHAN_MICROS, now)
         self._after_orphan = page.last_id or 0
         if self._retention_days and self._runtime.timer.monotonic() >= self._retention_at:

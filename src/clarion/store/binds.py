@@ -177,7 +177,8 @@ _DOUBT_RETRIES = (
     " (SELECT 1 FROM binds o WHERE o.fence = d.fence AND o.carrier_id = d.carrier_id AND o.owner IS NOT NULL AND o.id <> :bind_id)"
 )
 _FREE = (
-    "UPDATE chunks SET state = CASE WHEN marked_id < last_id THEN 'ready' ELSE 'claimed' END, bind_id = NULL, fence = NULL"
+    "UPDATE chunks SET state = CASE WHEN marked_id < coalesce(open_id, last_id) THEN 'ready' WHEN marked_id < last_id THEN 'waiting'"
+    " ELSE 'claimed' END, bind_id = NULL, fence = NULL"
     " WHERE state = 'claimed' AND bind_id = :bind_id"
 )
 

@@ -33,7 +33,7 @@ MESSAGE_COLUMNS = {
 class Draft(NamedTuple):
     """A broadcast as it begins. Times are microseconds; `lane` 0 single, 1 small and synchronous, 2 bulk.
 
-    `refunds_failed`: a failed receipt gives a charge back.
+    `refunds_failed`: a failed receipt gives a charge back. `pace` is in messages a minute, None for none.
     """
 
     public_id: UUID
@@ -48,6 +48,8 @@ class Draft(NamedTuple):
     now: int
     name: str | None = None
     refunds_failed: bool = False
+    pace: int | None = None
+    request_id: str | None = None
 
 
 class Reserved(NamedTuple):
@@ -111,9 +113,10 @@ class Built(NamedTuple):
 
 _INSERT = (
     "INSERT INTO broadcasts (public_id, organization_id, campaign_id, face, lane, state, sender, text, first_id, last_id, not_before,"
-    " expires_at, created_at, touched_at, name, refunds_failed) VALUES (:public_id, :organization_id, CAST(:campaign_id AS bigint), :face,"
+    " expires_at, created_at, touched_at, name, refunds_failed, pace, request_id)"
+    " VALUES (:public_id, :organization_id, CAST(:campaign_id AS bigint), :face,"
     " :lane, 'accepting', CAST(:sender AS text), :text, :first_id, :last_id, CAST(:not_before AS bigint), CAST(:expires_at AS bigint),"
-    " :now, :now, CAST(:name AS text), :refunds_failed) RETURNING id"
+    " :now, :now, CAST(:name AS text), :refunds_failed, CAST(:pace AS int), CAST(:request_id AS text)) RETURNING id"
 )
 
 
@@ -186,7 +189,7 @@ def publish(
 ) -> None:
     """Put an accepted broadcast on the road. `rejects` are (position, recipient as sent, reason); so many others were stored before.
 
-    Chunks of lanes 0 and 1 that are not scheduled are ready at once: they are small, and there is nothing for the planner to share out.
+    Chunks of lanes 0 and 1 that are neither scheduled nor paced are ready at once: they are small, and there is nothing to share out.
     Raises `Abandoned`.
     """
     touch(
@@ -198,18 +201,20 @@ def publish(
         open=len(chunks),
         finished_at=None if chunks else draft.now,
     )
-    state = "ready" if draft.lane < 2 and draft.not_before is None else "waiting"
+    state = "ready" if draft.lane < 2 and draft.not_before is None and draft.pace is None else "waiting"
     if chunks:
         rows.execute(
             connection,
-            "INSERT INTO chunks (id, broadcast_id, organization_id, carrier_id, lane, marked_id, last_id, opens_at, state)"
-            " SELECT id, :broadcast_id, :organization_id, carrier_id, :lane, id - 1, last_id, :opens_at, :state FROM v WHERE true",
+            "INSERT INTO chunks (id, broadcast_id, organization_id, carrier_id, lane, marked_id, last_id, opens_at, state, open_id)"
+            " SELECT id, :broadcast_id, :organization_id, carrier_id, :lane, id - 1, last_id, :opens_at, :state,"
+            " CASE WHEN :paced THEN id - 1 END FROM v WHERE true",
             v=({"id": "bigint", "last_id": "bigint", "carrier_id": "bigint"}, [tuple(chunk) for chunk in chunks]),
             broadcast_id=broadcast_id,
             organization_id=draft.organization_id,
             lane=draft.lane,
             opens_at=draft.now if draft.not_before is None else draft.not_before,
             state=state,
+            paced=draft.pace is not None,
         )
     if rejects:
         rows.execute(

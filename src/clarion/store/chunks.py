@@ -12,14 +12,17 @@ READY_CHUNKS_MAX = 8
 
 @interactive
 def open_due(connection: Connection, now: int) -> set[int]:
-    """Make waiting chunks ready, up to `READY_CHUNKS_MAX` for each organization, carrier and lane. Returns the carriers to ring."""
+    """Make waiting chunks ready, up to `READY_CHUNKS_MAX` for each organization, carrier and lane. Returns the carriers to ring.
+
+    Those of paced broadcasts are opened by `paces`, and take nobody's place.
+    """
     carriers: set[int] = set()
     for organization_id, carrier_id, lane in _waiting_groups(connection):
         group = {"organization_id": organization_id, "carrier_id": carrier_id, "lane": lane}
         ready = rows.all(
             connection,
             "SELECT count(*) FROM chunks c JOIN broadcasts b ON b.id = c.broadcast_id WHERE c.state = 'ready' AND b.state = 'accepted'"
-            " AND c.carrier_id = :carrier_id AND c.lane = :lane AND c.organization_id = :organization_id",
+            " AND b.pace IS NULL AND c.carrier_id = :carrier_id AND c.lane = :lane AND c.organization_id = :organization_id",
             **group,
         )[0][0]
         if ready >= READY_CHUNKS_MAX:
@@ -29,7 +32,7 @@ def open_due(connection: Connection, now: int) -> set[int]:
             "UPDATE chunks SET state = 'ready' WHERE state = 'waiting' AND id IN (SELECT c.id FROM chunks c"
             " JOIN broadcasts b ON b.id = c.broadcast_id WHERE c.state = 'waiting' AND c.organization_id = :organization_id"
             " AND c.carrier_id = :carrier_id AND c.lane = :lane AND c.opens_at <= :now AND b.state = 'accepted'"
-            " ORDER BY c.id LIMIT :n) RETURNING id",
+            " AND b.pace IS NULL ORDER BY c.id LIMIT :n) RETURNING id",
             n=READY_CHUNKS_MAX - ready,
             now=now,
             **group,

@@ -39,18 +39,18 @@ class Controlled(NamedTuple):
 @interactive
 def pause(connection: Connection, broadcast_id: int) -> Controlled:
     """Mark nothing more of a broadcast until `resume`. Its ready chunks close, so that others open in their place. Raises NotPossible."""
-    public_id, state = _look(connection, broadcast_id)
+    public_id, state = look(connection, broadcast_id)
     if state == "paused":
         return Controlled(state, changed=False, carriers=[])
     rows.all(connection, "UPDATE chunks SET state = 'waiting' WHERE broadcast_id = :id AND state = 'ready'", id=broadcast_id)
     _move(connection, broadcast_id, "paused", ("accepted",), _refused("paused", public_id, state))
-    return Controlled("paused", changed=True, carriers=_carriers(connection, broadcast_id))
+    return Controlled("paused", changed=True, carriers=carriers_of(connection, broadcast_id))
 
 
 @interactive
 def resume(connection: Connection, broadcast_id: int, now: int) -> Controlled:
     """Let a paused broadcast go on, a schedule whose time has passed from this moment. Raises NotPossible."""
-    public_id, state = _look(connection, broadcast_id)
+    public_id, state = look(connection, broadcast_id)
     if state == "accepted":
         return Controlled(state, changed=False, carriers=[])
     rows.all(
@@ -60,18 +60,18 @@ def resume(connection: Connection, broadcast_id: int, now: int) -> Controlled:
         id=broadcast_id,
     )
     _move(connection, broadcast_id, "accepted", ("paused",), _refused("resumed", public_id, state))
-    return Controlled("accepted", changed=True, carriers=_carriers(connection, broadcast_id))
+    return Controlled("accepted", changed=True, carriers=carriers_of(connection, broadcast_id))
 
 
 @interactive
 def cancel(connection: Connection, broadcast_id: int) -> Controlled:
     """Call a broadcast off: sweep ends what was not marked, and its money returns. Raises NotPossible."""
-    public_id, state = _look(connection, broadcast_id)
+    public_id, state = look(connection, broadcast_id)
     if state in {"cancelling", "cancelled"}:
         return Controlled(state, changed=False, carriers=[])
     rows.all(connection, "UPDATE chunks SET state = 'waiting' WHERE broadcast_id = :id AND state = 'ready'", id=broadcast_id)
     _move(connection, broadcast_id, "cancelling", ("accepted", "paused"), _refused("cancelled", public_id, state))
-    return Controlled("cancelling", changed=True, carriers=_carriers(connection, broadcast_id))
+    return Controlled("cancelling", changed=True, carriers=carriers_of(connection, broadcast_id))
 
 
 def cancel_slice(connection: Connection, now: int) -> int:
@@ -102,7 +102,7 @@ def cancel_slice(connection: Connection, now: int) -> int:
     return done + len(facts)
 
 
-def _look(connection: Connection, broadcast_id: int) -> tuple[str, str]:
+def look(connection: Connection, broadcast_id: int) -> tuple[str, str]:
     """(public id, state) of a broadcast that its caller has found."""
     public_id, state = rows.one(connection, "SELECT public_id, state FROM broadcasts WHERE id = :id", id=broadcast_id)
     return str(public_id if isinstance(public_id, UUID) else UUID(public_id)), state
@@ -123,7 +123,8 @@ def _move(connection: Connection, broadcast_id: int, state: str, allowed: tuple[
         raise refusal
 
 
-def _carriers(connection: Connection, broadcast_id: int) -> list[int]:
+def carriers_of(connection: Connection, broadcast_id: int) -> list[int]:
+    """The carriers that have something of a broadcast left to do."""
     found = rows.all(
         connection,
         "SELECT DISTINCT carrier_id FROM chunks WHERE broadcast_id = :id AND state IN ('waiting', 'ready', 'claimed')",

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from clarion.core.states import HELD, RELEASED, State
-from clarion.store import rows, tables
+from clarion.store import rows, submits, tables
 from clarion.store.receipts import FORMS
 from clarion.store.views import BroadcastView
 
@@ -31,6 +31,7 @@ class History:
     message_id: int
     offset: int
     broadcast: UUID
+    request_id: str | None
     organization_id: int
     recipient: int
     sender: str | None
@@ -67,7 +68,9 @@ def message_history(connection: Connection, broadcast: UUID, offset: int) -> His
     """All of one message, by the public id of its broadcast and its place in it; None if there is none."""
     b, m = tables.broadcasts.c, tables.messages.c
     row = connection.execute(
-        sa.select(tables.messages, b.text.label("shared"), b.created_at, b.started_at, b.expires_at, b.sender.label("shared_sender"))
+        sa.select(
+            tables.messages, b.text.label("shared"), b.created_at, b.started_at, b.expires_at, b.sender.label("shared_sender"), b.request_id
+        )
         .join_from(tables.broadcasts, tables.messages, m.id == b.first_id + offset - 1)
         .where(b.public_id == broadcast, b.state != "accepting", m.broadcast_id == b.id)
     ).first()
@@ -82,8 +85,10 @@ def message_history(connection: Connection, broadcast: UUID, offset: int) -> His
     ).first()
     state = delivery.state if delivery is not None else State.MARKED if chunk is not None and row.id <= chunk.marked_id else State.WAITING
     events = [
+        *([Event(row.created_at, "request", row.request_id)] if row.request_id is not None else []),
         Event(row.created_at, "accepted", f"{row.segments} segment{'s' if row.segments > 1 else ''} of {row.encoding}"),
         *_chunk_events(row, chunk, state, carriers),
+        *_submits(connection, row.id, carriers),
         *_earlier_attempts(connection, row.id, carriers),
         *_parts(connection, row.id, carriers),
         *_delivery_events(delivery, row.price_milli, carriers),
@@ -94,6 +99,7 @@ def message_history(connection: Connection, broadcast: UUID, offset: int) -> His
         message_id=row.id,
         offset=offset,
         broadcast=broadcast,
+        request_id=row.request_id,
         organization_id=row.organization_id,
         recipient=row.recipient,
         sender=row.sender or row.shared_sender,
@@ -141,6 +147,20 @@ def _chunk_events(row: Any, chunk: Any, state: str, carriers: dict[int, str]) ->
         yield Event(opens_at, "waiting", "its turn comes" if chunk.state == "waiting" else "a connection may take it at any time", carrier)
     elif state == State.MARKED and row.started_at is not None:
         yield Event(row.started_at, "on the way", "marked, its outcome is not recorded yet", carrier)
+
+
+def _submits(connection: Connection, message_id: int, carriers: dict[int, str]) -> Iterator[Event]:
+    """Where on the wire it went. A message that is turned away is given again without another mark."""
+    marked: set[int] = set()
+    for found in submits.of_message(connection, message_id):
+        carrier = carriers.get(found.carrier_id)
+        if found.attempt not in marked:
+            marked.add(found.attempt)
+            yield Event(found.marked_at, "marked", f"attempt {found.attempt}", carrier)
+        last = found.sequence + found.parts - 1
+        sequences = f"sequence {found.sequence}" if found.parts == 1 else f"sequences {found.sequence} to {last}"
+        within = f", by {(found.until_at - found.submitted_at) / 1_000:.0f} ms later" if found.until_at > found.submitted_at else ""
+        yield Event(found.submitted_at, "submitted", f"bind {found.slot}, connection {found.connection}, {sequences}{within}", carrier)
 
 
 def _earlier_attempts(connection: Connection, message_id: int, carriers: dict[int, str]) -> Iterator[Event]:

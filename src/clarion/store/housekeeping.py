@@ -98,22 +98,25 @@ def reroute(connection: Connection, catalog: Catalog, now: int) -> int:
 
 
 def _take_chunk(connection: Connection, carrier_id: int) -> list[tuple[int, ...]]:
+    """Of a paced broadcast no more than its pace has opened: what becomes a retry goes out as it comes."""
     found = rows.all(
         connection,
-        "UPDATE chunks SET marked_id = last_id, state = 'claimed', bind_id = NULL, fence = NULL WHERE id ="
-        " (SELECT id FROM chunks WHERE carrier_id = :carrier_id AND state IN ('waiting', 'ready') ORDER BY id LIMIT 1)"
-        " AND state IN ('waiting', 'ready') RETURNING id, last_id",
+        "UPDATE chunks SET marked_id = coalesce(open_id, last_id), bind_id = NULL, fence = NULL,"
+        " state = CASE WHEN open_id < last_id THEN 'waiting' ELSE 'claimed' END WHERE id ="
+        " (SELECT id FROM chunks WHERE carrier_id = :carrier_id AND state IN ('waiting', 'ready')"
+        " AND marked_id < coalesce(open_id, last_id) ORDER BY id LIMIT 1)"
+        " AND state IN ('waiting', 'ready') RETURNING id, marked_id",
         carrier_id=carrier_id,
     )
     if not found:
         return []
-    chunk_id, last_id = found[0]
+    chunk_id, marked_id = found[0]
     return rows.all(
         connection,
         "SELECT m.id, :chunk_id, m.broadcast_id, m.organization_id, m.price_milli, 1, m.recipient FROM messages m"
-        " LEFT JOIN deliveries d ON d.message_id = m.id WHERE m.id BETWEEN :chunk_id AND :last_id AND d.message_id IS NULL ORDER BY m.id",
+        " LEFT JOIN deliveries d ON d.message_id = m.id WHERE m.id BETWEEN :chunk_id AND :marked_id AND d.message_id IS NULL ORDER BY m.id",
         chunk_id=chunk_id,
-        last_id=last_id,
+        marked_id=marked_id,
     )
 
 

@@ -59,6 +59,7 @@ class _Candidate(NamedTuple):
     organization_id: int
     lane: int
     marked_id: int
+    open_id: int
     last_id: int
     expires_at: int | None
     started_at: int | None
@@ -66,24 +67,25 @@ class _Candidate(NamedTuple):
 
 _LOOK = (
     "WITH held AS (SELECT 1 FROM binds WHERE id = :bind_id AND fence = :fence{lock}), ready AS (SELECT c.id, c.broadcast_id,"
-    " c.organization_id, c.lane, c.marked_id, c.last_id, b.expires_at, b.started_at FROM (SELECT id, broadcast_id, organization_id,"
-    " lane, marked_id, last_id, row_number() OVER (PARTITION BY lane, organization_id ORDER BY id) AS place"
-    " FROM chunks WHERE state = 'ready' AND carrier_id = :carrier_id) c JOIN broadcasts b ON b.id = c.broadcast_id"
-    " WHERE b.state = 'accepted' ORDER BY c.lane, c.place, c.id LIMIT :candidates)"
-    " SELECT 'own', c.id, c.broadcast_id, c.organization_id, c.lane, c.marked_id, c.last_id, b.expires_at, b.started_at"
-    " FROM chunks c JOIN broadcasts b ON b.id = c.broadcast_id"
-    " WHERE c.state = 'claimed' AND c.bind_id = :bind_id AND c.marked_id < c.last_id AND b.state = 'accepted'"
+    " c.organization_id, c.lane, c.marked_id, c.open_id, c.last_id, b.expires_at, b.started_at FROM (SELECT id, broadcast_id,"
+    " organization_id, lane, marked_id, coalesce(open_id, last_id) AS open_id, last_id,"
+    " row_number() OVER (PARTITION BY lane, organization_id ORDER BY id) AS place"
+    " FROM chunks WHERE state = 'ready' AND carrier_id = :carrier_id AND marked_id < coalesce(open_id, last_id)) c"
+    " JOIN broadcasts b ON b.id = c.broadcast_id WHERE b.state = 'accepted' ORDER BY c.lane, c.place, c.id LIMIT :candidates)"
+    " SELECT 'own', c.id, c.broadcast_id, c.organization_id, c.lane, c.marked_id, coalesce(c.open_id, c.last_id), c.last_id, b.expires_at,"
+    " b.started_at FROM chunks c JOIN broadcasts b ON b.id = c.broadcast_id"
+    " WHERE c.state = 'claimed' AND c.bind_id = :bind_id AND c.marked_id < coalesce(c.open_id, c.last_id) AND b.state = 'accepted'"
     " UNION ALL SELECT 'ready', ready.* FROM ready"
-    " UNION ALL SELECT 'bind', 0, 0, 0, 0, 0, 0, NULL, NULL FROM held"
-    " UNION ALL SELECT 'retry', 0, 0, 0, 0, 0, 0, NULL, NULL WHERE EXISTS (SELECT 1 FROM deliveries"
+    " UNION ALL SELECT 'bind', 0, 0, 0, 0, 0, 0, 0, NULL, NULL FROM held"
+    " UNION ALL SELECT 'retry', 0, 0, 0, 0, 0, 0, 0, NULL, NULL WHERE EXISTS (SELECT 1 FROM deliveries"
     " WHERE state = 'retry' AND carrier_id = :carrier_id AND due_at <= :now)"
 )
 """All that a mark has to know, in one statement: each costs the writer turns at the interpreter, and PostgreSQL a round trip."""
 
 _MARK = (
     "UPDATE chunks SET marked_id = v.to_id, state = 'claimed', bind_id = :bind_id, fence = :fence FROM v"
-    " WHERE chunks.id = v.id AND chunks.marked_id = v.from_id AND (chunks.state = 'ready' OR chunks.state = 'claimed' AND"
-    " chunks.bind_id = :bind_id AND chunks.fence = :fence)"
+    " WHERE chunks.id = v.id AND chunks.marked_id = v.from_id AND v.to_id <= coalesce(chunks.open_id, chunks.last_id)"
+    " AND (chunks.state = 'ready' OR chunks.state = 'claimed' AND chunks.bind_id = :bind_id AND chunks.fence = :fence)"
     " RETURNING chunks.id, (SELECT b.text FROM broadcasts b WHERE b.id = chunks.broadcast_id)"
 )
 _MESSAGES = (
@@ -124,14 +126,14 @@ def take(
         return Taken([], {}, fenced=True)
     candidates = [candidate for candidate in look if candidate.chunk_id]
     # Retries may be many, when a carrier was removed: single sends and replies go before them, as they go before other bulk.
-    quick = sum(c.last_id - c.marked_id for c in candidates if c.lane < 2)
+    quick = sum(c.open_id - c.marked_id for c in candidates if c.lane < 2)
     retries_room = min(bulk_room, room - quick)
     retried = _mark_retries(connection, carrier_id, fence, retries_room, now) if kinds["retry"] else []
     room, bulk_room = room - len(retried), bulk_room - len(retried)
     ranges = _share(candidates, room, bulk_room, in_flight)
     # Where a query came back full, what it left out has not been looked at.
     full = (kinds["retry"] and len(retried) == max(retries_room, 0)) or room == 0 or kinds["ready"] == CANDIDATES_MAX
-    more = full or sum(c.last_id - c.marked_id for c in candidates) > sum(to_id - from_id for _, from_id, to_id in ranges)
+    more = full or sum(c.open_id - c.marked_id for c in candidates) > sum(to_id - from_id for _, from_id, to_id in ranges)
     if not ranges:
         return Taken(retried, {}, more=more)
     texts = dict(rows.execute(connection, _MARK, v=(_RANGE, sorted(ranges)), bind_id=bind_id, fence=fence))
@@ -155,7 +157,7 @@ def _share(candidates: list[_Candidate], room: int, bulk_room: int, in_flight: d
             key=lambda candidate: (in_flight.get(candidate.organization_id, 0), candidate.chunk_id),
         )
         done = taken.get(first.chunk_id, 0)
-        left = first.last_id - first.marked_id - done
+        left = first.open_id - first.marked_id - done
         alone = all(candidate.organization_id == first.organization_id for candidate in open_ if candidate.lane == lane)
         turn = min(left, room, bulk_room if lane == 2 else room, room if alone else TURN_MESSAGES)
         taken[first.chunk_id] = done + turn

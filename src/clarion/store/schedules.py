@@ -5,16 +5,20 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from clarion.store import chunks, rows
+from clarion.store import chunks, paces, rows
 from clarion.store.control import LATE_SCHEDULE
 from clarion.store.interface import interactive
 
 
 class Opened(NamedTuple):
-    """What a look at the calendar came to: the carriers to ring, and the public ids of the broadcasts that now wait for a person."""
+    """What a look at the calendar came to: the carriers to ring, and the public ids of the broadcasts that now wait for a person.
+
+    `again_s` is when a pace lets more go, None if none does.
+    """
 
     carriers: set[int]
     late: list[UUID]
+    again_s: float | None = None
 
 
 @interactive
@@ -24,7 +28,9 @@ def open_due(connection: Connection, late_before: int, now: int) -> Opened:
     A text for last night must not go out this morning because a server was down.
     """
     late = [_hold_up(connection, broadcast_id) for (broadcast_id,) in rows.all(connection, _LATE, late_before=late_before)]
-    return Opened(chunks.open_due(connection, now), [public_id for public_id in late if public_id is not None])
+    carriers = chunks.open_due(connection, now)
+    paced, again_s = paces.open_due(connection, now)
+    return Opened(carriers | paced, [public_id for public_id in late if public_id is not None], again_s)
 
 
 _LATE = "SELECT id FROM broadcasts WHERE state = 'accepted' AND not_before IS NOT NULL AND not_before < :late_before AND started_at IS NULL"

@@ -36,6 +36,8 @@ class BroadcastView:
     on_the_way: int
     name: str | None = None
     not_before: int | None = None
+    pace: int | None = None
+    request_id: str | None = None
 
     @property
     def recipients(self) -> int:
@@ -75,6 +77,8 @@ _BROADCAST = (
     "expires_at",
     "name",
     "not_before",
+    "pace",
+    "request_id",
 )
 
 
@@ -117,7 +121,7 @@ def _view(connection: Connection, row: Sequence[Any]) -> BroadcastView:
 
 _MESSAGE = (
     "SELECT m.id - :before_first, m.recipient, m.sender, coalesce(d.state, CASE WHEN m.id <= c.marked_id THEN 'marked' ELSE 'waiting' END),"
-    " c.state IN ('ready', 'claimed', 'done'), d.reason, coalesce(d.updated_at, :created_at)"
+    " c.state IN ('ready', 'claimed', 'done') AND m.id <= coalesce(c.open_id, c.last_id), d.reason, coalesce(d.updated_at, :created_at)"
     " FROM chunks c JOIN messages m ON m.id BETWEEN c.id AND c.last_id LEFT JOIN deliveries d ON d.message_id = m.id"
     " WHERE c.broadcast_id = :broadcast_id"
 )
@@ -183,7 +187,10 @@ def _message(row: Sequence[Any], created_at: int) -> MessageView:
 
 def unmarked_open(connection: Connection, broadcast_id: int) -> int:
     """How many messages of a broadcast a bind may take at any time."""
-    query = "SELECT coalesce(sum(last_id - marked_id), 0) FROM chunks WHERE broadcast_id = :id AND state IN ('ready', 'claimed')"
+    query = (
+        "SELECT coalesce(sum(coalesce(open_id, last_id) - marked_id), 0) FROM chunks"
+        " WHERE broadcast_id = :id AND state IN ('ready', 'claimed') AND marked_id < coalesce(open_id, last_id)"
+    )
     return int(rows.all(connection, query, id=broadcast_id)[0][0])
 
 

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 import structlog
 
 from clarion.carriers.interface import Answer, InboundText, Receipt
+from clarion.carriers.meter import Meter
 from clarion.carriers.smpp.bind import SmppBind
 from clarion.carriers.smpp.settings import SmppSettings
 from clarion.core.rates import TokenBucket
 from clarion.flow.dispatch import Dispatcher
 from clarion.flow.receive import Receiver
 from clarion.runtime import Runtime
-from clarion.store import binds, inbound
+from clarion.store import binds, inbound, submits
 from clarion.store.binds import Lease
 from clarion.store.catalog import Carrier
 from clarion.store.errors import Unavailable
@@ -29,6 +30,9 @@ FAREWELL_S = 3.5
 
 POLL_S = 0.02
 
+TRAIL_S = 1.0
+"""How much of the trail a process that is killed takes with it."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -36,7 +40,14 @@ class Connection:
     """A leased bind from its start to its release; it is its bind's `BindEvents`."""
 
     def __init__(
-        self, runtime: Runtime, lease: Lease, carrier: Carrier, settings: SmppSettings, bucket: TokenBucket, receiver: Receiver
+        self,
+        runtime: Runtime,
+        lease: Lease,
+        carrier: Carrier,
+        settings: SmppSettings,
+        bucket: TokenBucket,
+        receiver: Receiver,
+        meter: Meter,
     ) -> None:
         self._runtime = runtime
         self._lease = lease
@@ -49,7 +60,9 @@ class Connection:
         self._closing = False
         self.carrier = carrier
         self.bind_id = lease.bind_id
-        self.bind = SmppBind(settings, runtime.clock, runtime.timer, runtime.random, self, f"{carrier.name}/{lease.bind_id}")
+        self.meter = meter
+        label = f"{carrier.name}/{lease.bind_id}"
+        self.bind = SmppBind(settings, runtime.clock, runtime.timer, runtime.random, self, label, meter)
         self.dispatcher = Dispatcher(runtime, lease, carrier.id, self.bind, bucket, settings.sender)
 
     def answered(self, answers: Sequence[Answer]) -> None:
@@ -73,10 +86,13 @@ class Connection:
 
     async def run(self) -> None:
         """Work until `close`, or until the bind turns out to be somebody else's."""
+        # Whatever is logged on this bind's behalf says so.
+        structlog.contextvars.bind_contextvars(carrier=self.carrier.name, bind=self.bind_id, slot=self.meter.slot)
         tasks = [
             asyncio.create_task(self.bind.run()),
             asyncio.create_task(self._record_arrivals()),
             asyncio.create_task(self.dispatcher.run()),
+            asyncio.create_task(self._keep_trail()),
         ]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -111,6 +127,7 @@ class Connection:
         await self.bind.close(1.0)
         await self.dispatcher.put_back()
         await self._drained(1.0)
+        await self._write_trail()
         await self._runtime.write_patiently(binds.release, self._lease.bind_id, self._lease.fence, self._runtime.clock.now())
 
     async def abandon(self, reason: str) -> None:
@@ -146,6 +163,16 @@ class Connection:
             if self._is_drained:
                 return
             await self._runtime.timer.sleep(POLL_S)
+
+    async def _keep_trail(self) -> None:
+        while True:
+            await self._runtime.timer.sleep(TRAIL_S)
+            await self._write_trail()
+
+    async def _write_trail(self) -> None:
+        ranges = self.dispatcher.trail.drain()
+        if ranges:
+            await self._runtime.write_patiently(submits.keep, self.carrier.id, self.meter.slot, self._lease.fence, ranges)
 
     async def _record_arrivals(self) -> None:
         while True:

@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from clarion.carriers.meter import Meter
 from clarion.carriers.smpp.settings import CarrierUrlError, SmppSettings, parse_url
 from clarion.core.rates import TokenBucket
 from clarion.flow.receive import Receiver
@@ -67,6 +68,7 @@ class Connections:
         self._failures: dict[Key, _Failure] = {}
         self._buckets: dict[int, TokenBucket] = {}
         self._receivers: dict[int, Receiver] = {}
+        self._meters: dict[Key, Meter] = {}
         self._unusable: set[int] = set()
         self._carriers: int | None = None
         self._elsewhere: list[Elsewhere] = []
@@ -75,6 +77,11 @@ class Connections:
     def held(self) -> list[Connection]:
         """The connections at work, for metrics."""
         return [working.connection for working in self._working.values()]
+
+    @property
+    def meters(self) -> list[Meter]:
+        """The counts of all binds that this process has held."""
+        return list(self._meters.values())
 
     def not_ready(self) -> list[str]:
         """Why no message could be sent: a carrier is configured and none is bound, here or elsewhere, or none was looked for yet."""
@@ -193,7 +200,7 @@ class Connections:
         except Unavailable:
             raise
         except Exception:
-            log.exception("bind.not_started", carrier=carrier.name)
+            log.exception("bind.not_started", carrier=carrier.name, slot=key[1])
             self._failed(key, self._runtime.timer.monotonic())
 
     async def _start(self, key: Key, carrier: Carrier, settings: SmppSettings) -> None:
@@ -202,10 +209,12 @@ class Connections:
         if lease is None:
             return
         if lease.in_doubt:
-            log.warning("bind.doubt", carrier=carrier.name, bind=lease.bind_id, messages=lease.in_doubt)
+            log.warning("bind.doubt", carrier=carrier.name, bind=lease.bind_id, slot=slot, messages=lease.in_doubt)
         bucket = self._bucket(carrier_id, settings)
         receiver = self._receivers.setdefault(carrier_id, Receiver(self._runtime, carrier_id, carrier.reference_form, settings.sender))
-        connection = Connection(self._runtime, lease, carrier, settings, bucket, receiver)
+        # The numbers go on when a connection is made anew; a removed carrier's name may come back as another carrier.
+        meter = self._meters.setdefault(key, Meter(carrier.name, slot))
+        connection = Connection(self._runtime, lease, carrier, settings, bucket, receiver, meter)
         task = asyncio.create_task(connection.run(), name=f"bind {carrier.name}/{slot}")
         self._working[key] = _Working(connection, task, self._runtime.timer.monotonic())
 
@@ -231,7 +240,7 @@ class Connections:
         try:
             await connection.close(begun_s)
         except Exception as error:
-            log.exception("bind.close_failed", carrier=connection.carrier.name)
+            log.exception("bind.close_failed", carrier=connection.carrier.name, bind=connection.bind_id)
             reason = _reason(error)
         finally:
             working.task.cancel()
@@ -242,7 +251,7 @@ class Connections:
     async def _report(self, key: Key, working: _Working) -> None:
         """A connection that ended by itself is taken up again under another fence; why it ended must be seen."""
         error = None if working.task.cancelled() else working.task.exception()
-        log.error("bind.ended", carrier=working.connection.carrier.name, exc_info=error)
+        log.error("bind.ended", carrier=working.connection.carrier.name, bind=working.connection.bind_id, exc_info=error)
         if error is not None:
             self._failed(key, working.started)
             await self._abandon(working.connection, _reason(error))
@@ -251,7 +260,7 @@ class Connections:
         try:
             await connection.abandon(reason)
         except Exception:
-            log.exception("bind.not_given_back", carrier=connection.carrier.name)
+            log.exception("bind.not_given_back", carrier=connection.carrier.name, bind=connection.bind_id)
 
     def _read(self, carrier: Carrier) -> SmppSettings | None:
         try:

@@ -5,7 +5,8 @@ import contextlib
 from collections.abc import Sequence
 from typing import Final
 
-from clarion.carriers.interface import BindEvents, Submission
+from clarion.carriers.interface import BindEvents, Place, Submission
+from clarion.carriers.meter import Counted, Meter
 from clarion.carriers.smpp.connect import Fault, any_within, open_connection, request_bind
 from clarion.carriers.smpp.session import Session
 from clarion.carriers.smpp.settings import SmppSettings
@@ -30,7 +31,16 @@ POLL_S: Final = 0.01
 class SmppBind:
     """One bind of a carrier. `label` names it in logs. `run` is started once and ended by `close` or by cancelling it."""
 
-    def __init__(self, settings: SmppSettings, clock: Clock, timer: Timer, random: Random, events: BindEvents, label: str) -> None:
+    def __init__(
+        self,
+        settings: SmppSettings,
+        clock: Clock,
+        timer: Timer,
+        random: Random,
+        events: BindEvents,
+        label: str,
+        meter: Meter | None = None,
+    ) -> None:
         self.settings = settings
         self.label = label
         self.window = settings.window
@@ -38,7 +48,8 @@ class SmppBind:
         self._clock = clock
         self._timer = timer
         self._random = random
-        self._events = events
+        self.meter = meter or Meter()
+        self._events: BindEvents = Counted(events, self.meter, timer)
         self._session: Session | None = None
         self._generation = 0
         self._failures = 0
@@ -55,6 +66,16 @@ class SmppBind:
         return session.free if session is not None and self.state == "bound" and self.can_submit else 0
 
     @property
+    def unanswered(self) -> int:
+        """Submissions that the carrier has and did not answer."""
+        return self._session.unanswered if self._session is not None else 0
+
+    @property
+    def place(self) -> Place:
+        """Where the last submission went, read before anything else is written."""
+        return Place(self._generation, self._session.sequence if self._session is not None else 0)
+
+    @property
     def can_submit(self) -> bool:
         """False for a receiver."""
         return self.settings.bind != "receiver"
@@ -69,7 +90,10 @@ class SmppBind:
     def submit(self, submissions: Sequence[Submission]) -> int:
         """Give the first n to the transport and return n. One that SMPP cannot carry is given too, and soon answered `refused`."""
         session = self._session
-        return session.submit(submissions) if session is not None and self.state == "bound" and self.can_submit else 0
+        given = session.submit(submissions) if session is not None and self.state == "bound" and self.can_submit else 0
+        if given:
+            self.meter.submitted(submissions, given, self._timer.monotonic())
+        return given
 
     def acknowledge(self, sequences: Sequence[int]) -> None:
         """Answer these deliveries as taken."""

@@ -97,6 +97,16 @@ class Session(asyncio.Protocol):
         return 0 if self._ending or self._reason else max(0, self._settings.window - len(self._open))
 
     @property
+    def unanswered(self) -> int:
+        """Submissions that were given and not answered."""
+        return len(self._open)
+
+    @property
+    def sequence(self) -> int:
+        """Of the last PDU that was numbered here."""
+        return self._sequence
+
+    @property
     def owes(self) -> int:
         """What is under way: submissions without an answer and deliveries without an acknowledgement."""
         return len(self._open) + self._unacknowledged

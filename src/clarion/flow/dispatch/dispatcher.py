@@ -18,6 +18,7 @@ from clarion.core.rates import TokenBucket
 from clarion.core.states import Outcome
 from clarion.core.text import split
 from clarion.flow.dispatch.journey import Ended, Journey
+from clarion.flow.dispatch.trail import Trail
 from clarion.runtime import Runtime
 from clarion.store import binds, marks, outcomes
 from clarion.store.binds import Lease
@@ -88,6 +89,7 @@ class Dispatcher:
         self._unbound_since: float | None = None
         self._given_back = True
         self._uncertain = False
+        self.trail = Trail()
         self.fenced = asyncio.Event()
         """Set when the bind turned out to belong to somebody else: nothing more is sent, facts are still recorded."""
 
@@ -139,6 +141,7 @@ class Dispatcher:
             return False
         self._rung = False
         self._given_back = False
+        now = self._runtime.clock.now()
         try:
             taken = await self._runtime.store.write(
                 marks.take,
@@ -148,20 +151,20 @@ class Dispatcher:
                 room,
                 bulk_room,
                 dict(self._desk.in_flight),
-                self._runtime.clock.now(),
+                now,
             )
         except Unavailable as error:
-            log.warning("store.unavailable", doing="mark", error=str(error))
+            log.warning("store.unavailable", doing="mark", bind=self._lease.bind_id, carrier_id=self._carrier_id, error=str(error))
             self._uncertain = True
             return False
         if taken.fenced:
-            log.warning("bind.fenced", bind=self._lease.bind_id, carrier=self._carrier_id)
+            log.warning("bind.fenced", bind=self._lease.bind_id, carrier_id=self._carrier_id)
             self.fenced.set()
             return True
         if taken.exhausted:
             self._runtime.broker.ring(PLAN)
         for message in taken.messages:
-            self._put_in_hand(message, taken.texts)
+            self._put_in_hand(message, taken.texts, now)
         self._desk.in_flight.update([message.organization_id for message in taken.messages])
         self._more = taken.more
         return bool(taken.messages)
@@ -181,12 +184,12 @@ class Dispatcher:
             room = min(room, self._ahead() - self._desk.waiting())
         return room, min(room, self._capacity() - (self.doubt if self._bucket.rate_per_second == 0 else self._desk.waiting()))
 
-    def _put_in_hand(self, message: Marked, texts_of_chunks: Mapping[int, str]) -> None:
+    def _put_in_hand(self, message: Marked, texts_of_chunks: Mapping[int, str], marked_at: int) -> None:
         whole = message.text if message.text is not None else texts_of_chunks[message.chunk_id]
         texts = [whole] if message.segments == 1 else split(whole, message.encoding)
         sender = message.sender if message.sender is not None else self._default_sender
         lane = self._desk.hand[message.lane]
-        self._desk.journeys[message.message_id] = Journey(message, len(texts))
+        self._desk.journeys[message.message_id] = Journey(message, len(texts), marked_at)
         for part, text in enumerate(texts, 1):
             lane.append(
                 Submission(
@@ -216,6 +219,8 @@ class Dispatcher:
                 room = next((n for n in range(room) if not self._bucket.take(1, now)), room)
             batch += [lane.popleft() for _ in range(room)]
         given = self._bind.submit(batch) if batch else 0
+        if given:
+            self.trail.add(batch[:given], self._bind.place, self._desk.journeys, self._runtime.clock.now())
         for submission in batch[:given]:
             self._desk.journeys[submission.message_id].given += 1
         for submission in reversed(batch[given:]):
@@ -348,7 +353,7 @@ class Dispatcher:
         bind_id, fence = self._lease.bind_id, self._lease.fence
         lost = await self._runtime.write_patiently(binds.give_back, bind_id, fence, self._runtime.clock.now())
         if lost:
-            log.warning("bind.doubt", bind=bind_id, carrier=self._carrier_id, messages=lost)
+            log.warning("bind.doubt", bind=bind_id, carrier_id=self._carrier_id, messages=lost)
         self._given_back = True
         self._uncertain = False
         self._runtime.broker.ring(carrier_topic(self._carrier_id))

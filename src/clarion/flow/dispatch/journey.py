@@ -15,6 +15,7 @@ class Journey:
 
     message: Marked
     parts: int
+    marked_at: int = 0
     given: int = 0
     cut: bool = False
     """No further part will be given."""

@@ -23,7 +23,7 @@ from clarion.store.tables.configuration import (
     templates,
 )
 from clarion.store.tables.money import holds, ledger, ledger_lines, wallets
-from clarion.store.tables.road import attempts, binds, broadcasts, chunks, deliveries, inbound, messages, orphans, parts, rejects
+from clarion.store.tables.road import attempts, binds, broadcasts, chunks, deliveries, inbound, messages, orphans, parts, rejects, submits
 
 __all__ = [
     "attempts",
@@ -52,6 +52,7 @@ __all__ = [
     "senders",
     "sequences",
     "settings",
+    "submits",
     "suppressions",
     "templates",
     "wallets",

@@ -31,6 +31,9 @@ broadcasts = sa.Table(
     sa.Column("name", sa.Text),  # what its sender calls it
     sa.Column("refunds_failed", sa.Boolean, nullable=False, server_default=sa.false()),  # a failed receipt gives the charge back
     sa.Column("retired_id", sa.BigInteger),  # messages up to this one were deleted for their age; null: none
+    sa.Column("pace", sa.Integer),  # messages a minute at most
+    sa.Column("paced_until", sa.BigInteger),  # what its pace has let go is paid for until then: see core.pace
+    sa.Column("request_id", sa.Text),  # X-Request-Id of the request that it came with
     sa.Index("ix_broadcasts_organization_id_id", "organization_id", "id"),
     sa.Index("ix_broadcasts_first_id", "first_id"),
 )
@@ -74,6 +77,13 @@ _kept = sa.and_(
 )
 sa.Index("ix_broadcasts_kept", broadcasts.c.finished_at, sqlite_where=_kept, postgresql_where=_kept)
 
+sa.Index(
+    "ix_broadcasts_paced",
+    broadcasts.c.id,
+    sqlite_where=sa.and_(broadcasts.c.state == "accepted", broadcasts.c.pace.is_not(None)),
+    postgresql_where=sa.and_(broadcasts.c.state == "accepted", broadcasts.c.pace.is_not(None)),
+)
+
 messages = sa.Table(
     "messages",
     metadata,
@@ -114,6 +124,7 @@ chunks = sa.Table(
     sa.Column("bind_id", sa.BigInteger),
     sa.Column("fence", sa.BigInteger),
     *(sa.Column(f"{state}_count", sa.Integer, nullable=False, server_default="0") for state in COUNTED),
+    sa.Column("open_id", sa.BigInteger),  # of a paced broadcast: how far it may be marked; null: to its end
 )
 for _state, _columns in {
     "waiting": (chunks.c.organization_id, chunks.c.carrier_id, chunks.c.lane, chunks.c.id),
@@ -221,6 +232,26 @@ inbound = sa.Table(
     sa.Column("parts", sa.SmallInteger, nullable=False),
     sa.Column("part_reference", sa.Integer, nullable=False),
     sa.Column("received_at", sa.BigInteger, nullable=False),
+)
+
+submits = sa.Table(
+    "submits",
+    metadata,
+    row_id(),
+    sa.Column("first_id", sa.BigInteger, nullable=False),
+    sa.Column("last_id", sa.BigInteger, nullable=False),
+    sa.Column("attempt", sa.SmallInteger, nullable=False),
+    sa.Column("carrier_id", sa.BigInteger, nullable=False),
+    sa.Column("slot", sa.SmallInteger, nullable=False),
+    sa.Column("fence", sa.BigInteger, nullable=False),
+    sa.Column("connection", sa.Integer, nullable=False),  # of the bind, under this fence, from 1
+    sa.Column("sequence", sa.BigInteger, nullable=False),  # of the first part of the first message; those that follow count on
+    sa.Column("parts", sa.SmallInteger, nullable=False),  # of each of its messages
+    sa.Column("marked_at", sa.BigInteger, nullable=False),
+    sa.Column("submitted_at", sa.BigInteger, nullable=False),
+    sa.Column("until_at", sa.BigInteger, nullable=False),
+    sa.Index("ix_submits_first_id", "first_id"),
+    comment="Which messages went out where and when, by ranges, for whoever follows one.",
 )
 
 binds = sa.Table(

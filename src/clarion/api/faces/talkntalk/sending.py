@@ -82,6 +82,7 @@ async def _accept(call: Call, lane: int, text: str, sender: str | None, recipien
         sender=sender or call.organization.default_sender,
         recipients=recipients,
         partial=True,
+        request_id=call.request_id,
     )
     return await accept(call.services.runtime, catalog, order)
 

@@ -77,6 +77,7 @@ async def send_sms(call: Call, body: SendSms) -> Response | Refusal:
         name=body.campaign_name,
         needs_recipient=True,
         refunds_failed=True,
+        request_id=call.request_id,
     )
     return await _accept(call, order)
 

@@ -122,7 +122,17 @@ async def _send(call: Call, owned: tuple[Campaign, Organization], phones: Sequen
         services = call.services
         catalog = await services.settings.catalog()
         recipients = [phones[index] for index in sort.outgoing]
-        order = Order(organization, NAME, lane, text, campaign.sender, recipients, partial=True, campaign_id=campaign.id)
+        order = Order(
+            organization,
+            NAME,
+            lane,
+            text,
+            campaign.sender,
+            recipients,
+            partial=True,
+            campaign_id=campaign.id,
+            request_id=call.request_id,
+        )
         accepted = await accept(services.runtime, catalog, order)
         endings = {}
         if len(accepted.rejections) < len(recipients):
