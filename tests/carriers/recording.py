@@ -64,9 +64,11 @@ async def until(condition: Callable[[], object], what: str = "") -> None:
 
 
 @asynccontextmanager
-async def running_bind(port: int, recorder: Recorder, options: str = "", *, wait: bool = True) -> AsyncIterator[SmppBind]:
+async def running_bind(
+    port: int, recorder: Recorder, options: str = "", *, wait: bool = True, scheme: str = "smpp", host: str = "127.0.0.1"
+) -> AsyncIterator[SmppBind]:
     """A bind to this port for the length of the block; bound when the block begins, if it is waited for."""
-    settings = parse_url(f"smpp://clarion:secret@127.0.0.1:{port}?{options}")
+    settings = parse_url(f"{scheme}://clarion:secret@{host}:{port}?{options}")
     bind = recorder.bind = SmppBind(settings, SystemClock(), SystemTimer(), SystemRandom(1), recorder, "test")
     running = asyncio.create_task(bind.run())
     try:

@@ -31,6 +31,11 @@ def test_a_url_with_everything() -> None:
     )
 
 
+def test_a_url_over_tls() -> None:
+    assert parse_url("smpps://me@h?ca=/etc/ca.pem") == SmppSettings(host="h", system_id="me", port=3550, tls=True, ca="/etc/ca.pem")
+    assert parse_url("smpps://me@h:2775") == SmppSettings(host="h", system_id="me", port=2775, tls=True)
+
+
 def test_a_password_given_beside_the_url_wins() -> None:
     assert parse_url("smpp://me:old@h", password="new").password == "new"
     assert parse_url("smpp://me@h", password="").password == ""
@@ -42,7 +47,8 @@ def test_a_password_given_beside_the_url_wins() -> None:
         ("http://me@h", "begins with smpp://"),
         ("carrier.example:2775", "begins with smpp://"),
         ("", "begins with smpp://"),
-        ("smpps://me@h", "TLS"),
+        ("smpp://me@h?ca=/ca.pem", "ca is for TLS"),
+        ("smpps://me@h?ca=ca.pem", "ca is the whole path"),
         ("smpp://me@", "no host"),
         ("smpp://h", "system_id is missing"),
         ("smpp://me@h:0", "port"),

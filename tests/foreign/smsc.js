@@ -31,6 +31,8 @@ const options = Object.assign({
   receipts: 'text',         // text, parameters (no text at all), both or none
   receiptDelayMs: 0,
   outstanding: 100,
+  key: null,                // files with a key and a certificate: TLS
+  cert: null,
 }, JSON.parse(process.argv[2] || '{}'));
 
 const counters = { binds: 0, submits: 0, taken: 0, refused: 0, throttled: 0, receipts: 0, acknowledged: 0, texts: 0 };
@@ -41,7 +43,8 @@ let outstanding = 0;
 let nextId = options.firstId;
 let binds = 0;
 
-const server = smpp.createServer({}, (session) => {
+const tls = options.key ? { key: fs.readFileSync(options.key), cert: fs.readFileSync(options.cert) } : {};
+const server = smpp.createServer(tls, (session) => {
   const bind = ++binds;
   let bound = false;
   session.on('error', () => session.destroy());

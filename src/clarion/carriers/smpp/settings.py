@@ -1,4 +1,7 @@
-"""How a carrier wants to be spoken to: the URL `smpp://system_id:password@host:2775?bind=transceiver&window=200` and what it says."""
+"""How a carrier wants to be spoken to: the URL `smpp://system_id:password@host:2775?bind=transceiver&window=200` and what it says.
+
+`smpps://` is the same over TLS.
+"""
 
 from dataclasses import dataclass
 from typing import Final
@@ -6,6 +9,9 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urls
 
 PORT: Final = 2775
 """Registered for SMPP."""
+
+TLS_PORT: Final = 3550
+"""Registered for SMPP over TLS."""
 
 FORM: Final = "smpp://system_id:password@host:2775?bind=transceiver&window=200&rate=0"
 BIND_KINDS: Final = ("transceiver", "transmitter", "receiver")
@@ -26,7 +32,8 @@ class SmppSettings:
     """A carrier's URL, read. `rate_per_second` counts segments (0: no limit) and is kept by whoever submits, not by the bind.
 
     `sender` stands in for a message that names none. `user_message_reference` asks to send ours (TLV 0x0204), which some carriers
-    refuse and others echo in their receipts.
+    refuse and others echo in their receipts. With `tls` the carrier's certificate is checked against the machine's authorities, or
+    against those in the file `ca` instead.
     """
 
     host: str
@@ -42,6 +49,8 @@ class SmppSettings:
     system_type: str = ""
     sender: str = ""
     user_message_reference: bool = False
+    tls: bool = False
+    ca: str = ""
 
     def __repr__(self) -> str:
         """Without the password: settings end up in logs and tracebacks."""
@@ -51,18 +60,17 @@ class SmppSettings:
 def parse_url(url: str, password: str | None = None) -> SmppSettings:
     """Read a carrier's URL; `password` replaces the one in it. Raises CarrierUrlError."""
     parts = _split(url)
-    if parts.scheme == "smpps":
-        raise CarrierUrlError("smpps:// (TLS) is not available; write smpp:// and reach the carrier through a tunnel")
-    if parts.scheme != "smpp":
-        raise CarrierUrlError(f"a carrier's URL begins with smpp://, not {parts.scheme or 'nothing'}://: {FORM}")
+    if parts.scheme not in {"smpp", "smpps"}:
+        raise CarrierUrlError(f"a carrier's URL begins with smpp:// or smpps://, not {parts.scheme or 'nothing'}://: {FORM}")
     if not parts.hostname:
         raise CarrierUrlError(f"the URL names no host: {FORM}")
     if parts.path not in {"", "/"} or parts.fragment:
         raise CarrierUrlError(f"nothing stands between the host and the question mark: {FORM}")
     options = _options(parts)
+    tls = parts.scheme == "smpps"
     return SmppSettings(
         host=parts.hostname,
-        port=_port(parts),
+        port=_port(parts) or (TLS_PORT if tls else PORT),
         system_id=_text("system_id", unquote(parts.username or ""), SYSTEM_ID_CHARACTERS_MAX, needed=True),
         password=_text("password", unquote(parts.password or "") if password is None else password, PASSWORD_CHARACTERS_MAX),
         bind=_choice("bind", options.pop("bind", "transceiver"), BIND_KINDS),
@@ -74,6 +82,8 @@ def parse_url(url: str, password: str | None = None) -> SmppSettings:
         system_type=_text("system_type", options.pop("system_type", ""), SYSTEM_TYPE_CHARACTERS_MAX),
         sender=_text("sender", options.pop("sender", ""), SENDER_CHARACTERS_MAX),
         user_message_reference=_choice("umr", options.pop("umr", "0"), ("0", "1")) == "1",
+        tls=tls,
+        ca=_ca(options.pop("ca", ""), tls=tls),
     )
 
 
@@ -85,7 +95,7 @@ def url_without_password(url: str) -> str:
     return parts._replace(netloc=f"{user}{at}{host}", query=urlencode(_pairs(parts))).geturl()
 
 
-OPTIONS: Final = ("bind", "window", "rate", "binds", "enquire", "answer_timeout", "system_type", "sender", "umr")
+OPTIONS: Final = ("bind", "window", "rate", "binds", "enquire", "answer_timeout", "system_type", "sender", "umr", "ca")
 
 
 def _split(url: str) -> SplitResult:
@@ -111,14 +121,23 @@ def _options(parts: SplitResult) -> dict[str, str]:
     return options
 
 
-def _port(parts: SplitResult) -> int:
+def _port(parts: SplitResult) -> int | None:
     try:
         port = parts.port
     except ValueError:
         port = 0
     if port is not None and port < 1:
         raise CarrierUrlError(f"the port is a number from 1 to 65535, as in {FORM}")
-    return PORT if port is None else port
+    return port
+
+
+def _ca(path: str, *, tls: bool) -> str:
+    """Absolute, because the server that reads it stands elsewhere than whoever wrote the URL."""
+    if path and not tls:
+        raise CarrierUrlError("ca is for TLS; write smpps:// in front")
+    if path and not path.startswith("/"):
+        raise CarrierUrlError(f"ca is the whole path of a file with certificates, like /etc/ssl/carrier.pem, not {path!r}")
+    return path
 
 
 def _text(name: str, value: str, characters_max: int, *, needed: bool = False) -> str:
