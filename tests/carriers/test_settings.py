@@ -12,7 +12,7 @@ def test_a_url_with_nothing_but_its_host_and_user() -> None:
 def test_a_url_with_everything() -> None:
     url = (
         "smpp://me%40x:p%3Aw@[::1]:2776/?bind=receiver&window=10&rate=12.5&binds=3&enquire=5&answer_timeout=7"
-        "&system_type=VMA&sender=+254700&umr=1"
+        "&system_type=VMA&sender=+254700&umr=1&long=sar&alphabet=latin1&receipt=last&source_ton=3&source_npi=0&dest_ton=0&dest_npi=8"
     )
     assert parse_url(url) == SmppSettings(
         host="::1",
@@ -28,6 +28,13 @@ def test_a_url_with_everything() -> None:
         system_type="VMA",
         sender="+254700",
         user_message_reference=True,
+        long="sar",
+        alphabet="latin1",
+        receipt="last",
+        source_ton=3,
+        source_npi=0,
+        destination_ton=0,
+        destination_npi=8,
     )
 
 
@@ -67,6 +74,11 @@ def test_a_password_given_beside_the_url_wins() -> None:
         ("smpp://me@h?rate=.", "rate is a number"),
         ("smpp://me@h?enquire=0", "enquire is a number"),
         ("smpp://me@h?umr=yes", "umr is one of 0, 1"),
+        ("smpp://me@h?long=udh", "long is one of udh8, udh16, sar, payload"),
+        ("smpp://me@h?alphabet=utf8", "alphabet is one of gsm7, latin1, ascii"),
+        ("smpp://me@h?receipt=none", "receipt is one of each, last"),
+        ("smpp://me@h?source_ton=7", "source_ton is a whole number from 0 to 6"),
+        ("smpp://me@h?dest_npi=x", "dest_npi is a whole number from 0 to 18"),
         ("smpp://me@h?windw=5", "windw is no setting"),
         ("smpp://me@h?window=5&window=6", "window is set twice"),
         ("smpp://0123456789abcdef@h", "system_id has 16 characters; SMPP 3.4 allows 15"),

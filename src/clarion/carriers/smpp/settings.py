@@ -15,6 +15,13 @@ TLS_PORT: Final = 3550
 
 FORM: Final = "smpp://system_id:password@host:2775?bind=transceiver&window=200&rate=0"
 BIND_KINDS: Final = ("transceiver", "transmitter", "receiver")
+LONG: Final = ("udh8", "udh16", "sar", "payload")
+ALPHABETS: Final = ("gsm7", "latin1", "ascii")
+RECEIPTS: Final = ("each", "last")
+TYPE_MAX: Final = 6
+NUMBERING_MAX: Final = 18
+"""The highest type of number and numbering plan (SMPP 3.4, 5.2.5 and 5.2.6)."""
+
 SYSTEM_ID_CHARACTERS_MAX: Final = 15
 PASSWORD_CHARACTERS_MAX: Final = 8
 SYSTEM_TYPE_CHARACTERS_MAX: Final = 12
@@ -51,6 +58,13 @@ class SmppSettings:
     user_message_reference: bool = False
     tls: bool = False
     ca: str = ""
+    long: str = "udh8"
+    alphabet: str = "gsm7"
+    receipt: str = "each"
+    source_ton: int | None = None
+    source_npi: int | None = None
+    destination_ton: int = 1
+    destination_npi: int = 1
 
     def __repr__(self) -> str:
         """Without the password: settings end up in logs and tracebacks."""
@@ -83,6 +97,13 @@ def parse_url(url: str, password: str | None = None) -> SmppSettings:
         sender=_text("sender", options.pop("sender", ""), SENDER_CHARACTERS_MAX),
         user_message_reference=_choice("umr", options.pop("umr", "0"), ("0", "1")) == "1",
         tls=tls,
+        long=_choice("long", options.pop("long", "udh8"), LONG),
+        alphabet=_choice("alphabet", options.pop("alphabet", "gsm7"), ALPHABETS),
+        receipt=_choice("receipt", options.pop("receipt", "each"), RECEIPTS),
+        source_ton=_number_type("source_ton", options.pop("source_ton", None), TYPE_MAX),
+        source_npi=_number_type("source_npi", options.pop("source_npi", None), NUMBERING_MAX),
+        destination_ton=_number_type("dest_ton", options.pop("dest_ton", "1"), TYPE_MAX) or 0,
+        destination_npi=_number_type("dest_npi", options.pop("dest_npi", "1"), NUMBERING_MAX) or 0,
         ca=_ca(options.pop("ca", ""), tls=tls),
     )
 
@@ -95,7 +116,25 @@ def url_without_password(url: str) -> str:
     return parts._replace(netloc=f"{user}{at}{host}", query=urlencode(_pairs(parts))).geturl()
 
 
-OPTIONS: Final = ("bind", "window", "rate", "binds", "enquire", "answer_timeout", "system_type", "sender", "umr", "ca")
+OPTIONS: Final = (
+    "bind",
+    "window",
+    "rate",
+    "binds",
+    "enquire",
+    "answer_timeout",
+    "system_type",
+    "sender",
+    "umr",
+    "ca",
+    "long",
+    "alphabet",
+    "receipt",
+    "source_ton",
+    "source_npi",
+    "dest_ton",
+    "dest_npi",
+)
 
 
 def _split(url: str) -> SplitResult:
@@ -163,3 +202,7 @@ def _number(name: str, value: str, least: float, most: float, *, whole: bool = F
     if not least <= number <= most:
         raise CarrierUrlError(f"{name} is a {'whole ' if whole else ''}number from {least:g} to {most:g}, not {value!r}")
     return number
+
+
+def _number_type(name: str, value: str | None, most: int) -> int | None:
+    return None if value is None else int(_number(name, value, 0, most, whole=True))
