@@ -64,6 +64,17 @@ async def test_every_way_of_a_long_text_is_understood(tmp_path: Path, long: str)
         assert "".join(part["text"] for part in parts) == text
 
 
+async def test_a_receipt_is_asked_for_the_last_part_alone(tmp_path: Path) -> None:
+    recorder = Recorder()
+    with foreign_smsc(tmp_path / "log") as smsc:
+        async with running_bind(smsc.port, recorder, "receipt=last") as bind:
+            await submit_all(bind, [*long_message(1, "x" * 400), message(2)])
+            await until(lambda: len(recorder.receipts) == 2, "receipts")
+    ids = [answer.reference for answer in recorder.answers]
+    assert len(ids) == 4
+    assert [receipt.reference for receipt in recorder.receipts] == ids[2:]
+
+
 async def test_long_texts_in_every_shape_are_read_from_it(tmp_path: Path) -> None:
     recorder = Recorder()
     shapes: list[dict[str, Any]] = [
