@@ -179,3 +179,12 @@ async def test_every_kind_of_bind_is_probed(tmp_path: Path, kind: str) -> None:
     assert result.succeeded
     assert [(step.name, step.succeeded) for step in wrong.steps] == [("connect", True), ("bind", False)]
     assert wrong.steps[-1].detail == "ESME_RINVPASWD (0x0000000e)"
+
+
+async def test_both_of_a_pair_are_probed(tmp_path: Path) -> None:
+    with foreign_smsc(tmp_path / "log", systemId="clarion") as smsc:
+        result = await probe(parse_url(f"smpp://clarion@127.0.0.1:{smsc.port}?bind=pair&binds=3"), SystemTimer())
+        wrong = await probe(parse_url(f"smpp://other@127.0.0.1:{smsc.port}?bind=pair"), SystemTimer())
+    assert result.succeeded
+    assert [step.detail for step in result.steps if step.name == "bind"] == ["transmitter as clarion", "receiver as clarion"]
+    assert [step.name for step in wrong.steps] == ["connect", "bind"]

@@ -43,6 +43,19 @@ def test_a_url_over_tls() -> None:
     assert parse_url("smpps://me@h:2775") == SmppSettings(host="h", system_id="me", port=2775, tls=True)
 
 
+@pytest.mark.parametrize(
+    ("options", "kinds"),
+    [
+        ("binds=2", ["transceiver", "transceiver"]),
+        ("bind=receiver", ["receiver"]),
+        ("bind=pair", ["transmitter", "receiver"]),
+        ("bind=pair&binds=2", ["transmitter", "receiver", "transmitter", "receiver"]),
+    ],
+)
+def test_the_connections_of_a_carrier(options: str, kinds: list[str]) -> None:
+    assert [each.bind for each in parse_url(f"smpp://me@h?{options}").connections] == kinds
+
+
 def test_a_password_given_beside_the_url_wins() -> None:
     assert parse_url("smpp://me:old@h", password="new").password == "new"
     assert parse_url("smpp://me@h", password="").password == ""
@@ -63,7 +76,7 @@ def test_a_password_given_beside_the_url_wins() -> None:
         ("smpp://me@h:x", "port"),
         ("smpp://me@[::1", "no URL"),
         ("smpp://me@h/path", "nothing stands between"),
-        ("smpp://me@h?bind=both", "bind is one of transceiver, transmitter, receiver"),
+        ("smpp://me@h?bind=both", "bind is one of transceiver, transmitter, receiver, pair"),
         ("smpp://me@h?window=0", "window is a whole number from 1"),
         ("smpp://me@h?window=1e3", "window is a whole number"),
         ("smpp://me@h?window=2.5", "window is a whole number"),

@@ -65,7 +65,7 @@ PasswordFile = Annotated[
     "clarion carriers add south 'smpps://acme@smsc.example.net:3550?ca=/etc/clarion/south.pem' --password-file south.password\n\n"
     "clarion carriers add west 'smpp://acme@smsc.example.net?long=udh16&alphabet=latin1&source_ton=3&receipt=last'\n\n"
     "clarion carriers add replies 'smpp://acme@smsc.example.net?bind=receiver'\n\n"
-    "Settings of a URL: bind=transceiver|transmitter|receiver, binds=1, window=200, rate=0, sender=, system_type=, enquire=30, "
+    "Settings of a URL: bind=transceiver|transmitter|receiver|pair, binds=1, window=200, rate=0, sender=, system_type=, enquire=30, "
     "answer_timeout=60, umr=0|1, long=udh8|udh16|sar|payload, alphabet=gsm7|latin1|ascii, receipt=each|last, source_ton=, source_npi=, "
     "dest_ton=1, dest_npi=1, ca= (with smpps://). The README has what each means.",
 )

@@ -3,7 +3,7 @@
 `smpps://` is the same over TLS.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
@@ -14,7 +14,7 @@ TLS_PORT: Final = 3550
 """Registered for SMPP over TLS."""
 
 FORM: Final = "smpp://system_id:password@host:2775?bind=transceiver&window=200&rate=0"
-BIND_KINDS: Final = ("transceiver", "transmitter", "receiver")
+BIND_KINDS: Final = ("transceiver", "transmitter", "receiver", "pair")
 LONG: Final = ("udh8", "udh16", "sar", "payload")
 ALPHABETS: Final = ("gsm7", "latin1", "ascii")
 RECEIPTS: Final = ("each", "last")
@@ -65,6 +65,12 @@ class SmppSettings:
     source_npi: int | None = None
     destination_ton: int = 1
     destination_npi: int = 1
+
+    @property
+    def connections(self) -> list["SmppSettings"]:
+        """Those of each connection, by slot: `binds` of them; of a pair a transmitter and a receiver for each."""
+        kinds = ("transmitter", "receiver") if self.bind == "pair" else (self.bind,)
+        return [replace(self, bind=kind) for kind in kinds] * self.binds
 
     def __repr__(self) -> str:
         """Without the password: settings end up in logs and tracebacks."""
