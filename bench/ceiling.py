@@ -51,7 +51,7 @@ class _Probe(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         self.bound: asyncio.Future[None] = loop.create_future()
         self.done: asyncio.Future[None] = loop.create_future()
-        encoder = SubmitEncoder("CLARION", user_message_reference=False)
+        encoder = SubmitEncoder(SmppSettings("127.0.0.1", "probe", sender="CLARION"))
         self._block = b"".join(encoder.encode(_submission(n), n, 0) for n in range(1, BLOCK + 1))
         self._given = self._octets = self._answer_octets = 0
 

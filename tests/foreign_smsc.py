@@ -38,15 +38,16 @@ class ForeignSmsc:
         counters: dict[str, int] = json.loads(self.process.stdout.readline())
         return counters
 
-    def send_text(self, source: str, destination: str, text: str) -> None:
-        self._command({"command": "text", "source": source, "destination": destination, "text": text})
+    def send_text(self, source: str, destination: str, text: str, fields: dict[str, Any] | None = None) -> None:
+        """`fields` are of npm's PDU, over the others."""
+        self._command({"command": "text", "source": source, "destination": destination, "text": text, "fields": fields or {}})
 
     def kill(self) -> None:
         """End it as a crash does."""
         self.process.kill()
         self.process.wait()
 
-    def _command(self, command: dict[str, str]) -> None:
+    def _command(self, command: dict[str, Any]) -> None:
         assert self.process.stdin
         self.process.stdin.write(json.dumps(command) + "\n")
         self.process.stdin.flush()

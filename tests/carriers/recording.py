@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from clarion.carriers.interface import Answer, InboundText, Receipt, Submission
 from clarion.carriers.smpp import SmppBind, parse_url
-from clarion.core.text import measure, split
+from clarion.carriers.smpp.parts import cut
+from clarion.core.text import measure
 from clarion.wiring.machine import SystemClock, SystemRandom, SystemTimer
 
 LIMIT_S = 30.0
@@ -64,9 +65,11 @@ async def until(condition: Callable[[], object], what: str = "") -> None:
 
 
 @asynccontextmanager
-async def running_bind(port: int, recorder: Recorder, options: str = "", *, wait: bool = True) -> AsyncIterator[SmppBind]:
+async def running_bind(
+    port: int, recorder: Recorder, options: str = "", *, wait: bool = True, scheme: str = "smpp", host: str = "127.0.0.1"
+) -> AsyncIterator[SmppBind]:
     """A bind to this port for the length of the block; bound when the block begins, if it is waited for."""
-    settings = parse_url(f"smpp://clarion:secret@127.0.0.1:{port}?{options}")
+    settings = parse_url(f"{scheme}://clarion:secret@{host}:{port}?{options}")
     bind = recorder.bind = SmppBind(settings, SystemClock(), SystemTimer(), SystemRandom(1), recorder, "test")
     running = asyncio.create_task(bind.run())
     try:
@@ -100,11 +103,11 @@ def message(number: int, text: str = "Hello", **changes: object) -> Submission:
     return Submission(**{**values, **changes})  # type: ignore[arg-type]
 
 
-def long_message(number: int, text: str, **changes: object) -> list[Submission]:
-    """The submissions of all its parts."""
-    encoding = measure(text).encoding
-    parts = split(text, encoding)
+def long_message(number: int, text: str, options: str = "", **changes: object) -> list[Submission]:
+    """The submissions of all its parts, as a carrier with these options takes them."""
+    size = measure(text)
+    encoding, texts, references = cut(parse_url(f"smpp://me@h?{options}"), text, size.encoding, size.segments)
     return [
-        message(number, part, encoding=encoding, part=index, parts=len(parts), part_reference=number % 256, **changes)
-        for index, part in enumerate(parts, 1)
+        message(number, part, encoding=encoding, part=index, parts=len(texts), part_reference=number % references, **changes)
+        for index, part in enumerate(texts, 1)
     ]

@@ -1,6 +1,7 @@
 """The bind against an SMSC that is not ours (npm `smpp`), so that the two ends cannot share a mistake."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.carriers.recording import TEXTS, Recorder, long_message, message, running_bind, submit_all, until
@@ -40,6 +41,59 @@ async def test_long_messages_come_as_parts_that_make_the_text_again(tmp_path: Pa
         assert [part["part"] for part in parts] == list(range(1, len(parts) + 1))
         assert {part["total"] for part in parts} == {len(parts)}
         assert "".join(part["text"] for part in parts) == text
+
+
+@pytest.mark.parametrize("long", ["udh8", "udh16", "sar", "payload"])
+async def test_every_way_of_a_long_text_is_understood(tmp_path: Path, long: str) -> None:
+    texts = ["0123456789" * 40 + "€" * 20, "Привет 😀 " * 30, "short"]
+    recorder = Recorder()
+    with foreign_smsc(tmp_path / "log") as smsc:
+        async with running_bind(smsc.port, recorder, f"long={long}") as bind:
+            made = [part for number, text in enumerate(texts, 0x1F1) for part in long_message(number, text, f"long={long}")]
+            await submit_all(bind, made)
+            await until(lambda: len(recorder.receipts) == len(made), "receipts")
+        submits = smsc.submits()
+    assert [submit["text"] for submit in submits if "how" not in submit] == ["short"]
+    assert {submit["how"] for submit in submits if "how" in submit} == {long}
+    if long == "payload":
+        assert [submit["text"] for submit in submits] == texts
+        return
+    for number, text in enumerate(texts[:2], 0x1F1):
+        parts = [submit for submit in submits if submit.get("ref") == (number & 0xFF if long == "udh8" else number)]
+        assert [part["part"] for part in parts] == list(range(1, parts[0]["total"] + 1))
+        assert "".join(part["text"] for part in parts) == text
+
+
+async def test_a_receipt_is_asked_for_the_last_part_alone(tmp_path: Path) -> None:
+    recorder = Recorder()
+    with foreign_smsc(tmp_path / "log") as smsc:
+        async with running_bind(smsc.port, recorder, "receipt=last") as bind:
+            await submit_all(bind, [*long_message(1, "x" * 400), message(2)])
+            await until(lambda: len(recorder.receipts) == 2, "receipts")
+    ids = [answer.reference for answer in recorder.answers]
+    assert len(ids) == 4
+    assert [receipt.reference for receipt in recorder.receipts] == ids[2:]
+
+
+async def test_long_texts_in_every_shape_are_read_from_it(tmp_path: Path) -> None:
+    recorder = Recorder()
+    shapes: list[dict[str, Any]] = [
+        {"short_message": {"udh": [5, 0, 3, 7, 2, 1], "message": "one "}},
+        {"short_message": {"udh": [6, 8, 4, 1, 7, 2, 2], "message": "two"}},
+        {"short_message": "three", "sar_msg_ref_num": 0x107, "sar_total_segments": 2, "sar_segment_seqnum": 2},
+        {"short_message": "", "message_payload": "четыре " * 60},
+    ]
+    with foreign_smsc(tmp_path / "log") as smsc:
+        async with running_bind(smsc.port, recorder):
+            for shape in shapes:
+                smsc.send_text("254711222333", "20880", "", shape)
+            await until(lambda: len(recorder.texts) == len(shapes), "texts")
+    assert [(text.text, text.part, text.parts, text.part_reference) for text in recorder.texts] == [
+        ("one ", 1, 2, 7),
+        ("two", 2, 2, 0x107),
+        ("three", 2, 2, 0x107),
+        ("четыре " * 60, 1, 1, 0),
+    ]
 
 
 @pytest.mark.parametrize("form", ["text", "parameters", "both"])
@@ -125,3 +179,12 @@ async def test_every_kind_of_bind_is_probed(tmp_path: Path, kind: str) -> None:
     assert result.succeeded
     assert [(step.name, step.succeeded) for step in wrong.steps] == [("connect", True), ("bind", False)]
     assert wrong.steps[-1].detail == "ESME_RINVPASWD (0x0000000e)"
+
+
+async def test_both_of_a_pair_are_probed(tmp_path: Path) -> None:
+    with foreign_smsc(tmp_path / "log", systemId="clarion") as smsc:
+        result = await probe(parse_url(f"smpp://clarion@127.0.0.1:{smsc.port}?bind=pair&binds=3"), SystemTimer())
+        wrong = await probe(parse_url(f"smpp://other@127.0.0.1:{smsc.port}?bind=pair"), SystemTimer())
+    assert result.succeeded
+    assert [step.detail for step in result.steps if step.name == "bind"] == ["transmitter as clarion", "receiver as clarion"]
+    assert [step.name for step in wrong.steps] == ["connect", "bind"]

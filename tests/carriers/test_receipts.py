@@ -140,6 +140,16 @@ def test_inbound_texts_by_data_coding(octets: bytes, data_coding: int, text: str
     assert read(b"", {0x424: octets}, 0, data_coding) == inbound
 
 
+@pytest.mark.parametrize(("alphabet", "text"), [("gsm7", "¿§"), ("latin1", "`_"), ("ascii", "`_")])
+def test_data_coding_0_is_the_carriers_own_alphabet(alphabet: str, text: str) -> None:
+    """The same octets; only 0 is the carrier's to define."""
+    for data_coding, expected in ((0, text), (3, "`_"), (0xF0, "¿§")):
+        octets = pdu.encode_message(Message("1", "2", b"`_", 0, data_coding))
+        inbound = decode_delivery(pdu.frame(pdu.DELIVER_SM, 0, 9, octets), 9, alphabet)
+        assert isinstance(inbound, InboundText)
+        assert (inbound.text, inbound.raw) == (expected, b"`_")
+
+
 @pytest.mark.parametrize(
     ("header", "parameters", "part", "parts", "reference"),
     [

@@ -12,7 +12,7 @@ def test_a_url_with_nothing_but_its_host_and_user() -> None:
 def test_a_url_with_everything() -> None:
     url = (
         "smpp://me%40x:p%3Aw@[::1]:2776/?bind=receiver&window=10&rate=12.5&binds=3&enquire=5&answer_timeout=7"
-        "&system_type=VMA&sender=+254700&umr=1"
+        "&system_type=VMA&sender=+254700&umr=1&long=sar&alphabet=latin1&receipt=last&source_ton=3&source_npi=0&dest_ton=0&dest_npi=8"
     )
     assert parse_url(url) == SmppSettings(
         host="::1",
@@ -28,7 +28,32 @@ def test_a_url_with_everything() -> None:
         system_type="VMA",
         sender="+254700",
         user_message_reference=True,
+        long="sar",
+        alphabet="latin1",
+        receipt="last",
+        source_ton=3,
+        source_npi=0,
+        destination_ton=0,
+        destination_npi=8,
     )
+
+
+def test_a_url_over_tls() -> None:
+    assert parse_url("smpps://me@h?ca=/etc/ca.pem") == SmppSettings(host="h", system_id="me", port=3550, tls=True, ca="/etc/ca.pem")
+    assert parse_url("smpps://me@h:2775") == SmppSettings(host="h", system_id="me", port=2775, tls=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "kinds"),
+    [
+        ("binds=2", ["transceiver", "transceiver"]),
+        ("bind=receiver", ["receiver"]),
+        ("bind=pair", ["transmitter", "receiver"]),
+        ("bind=pair&binds=2", ["transmitter", "receiver", "transmitter", "receiver"]),
+    ],
+)
+def test_the_connections_of_a_carrier(options: str, kinds: list[str]) -> None:
+    assert [each.bind for each in parse_url(f"smpp://me@h?{options}").connections] == kinds
 
 
 def test_a_password_given_beside_the_url_wins() -> None:
@@ -42,7 +67,8 @@ def test_a_password_given_beside_the_url_wins() -> None:
         ("http://me@h", "begins with smpp://"),
         ("carrier.example:2775", "begins with smpp://"),
         ("", "begins with smpp://"),
-        ("smpps://me@h", "TLS"),
+        ("smpp://me@h?ca=/ca.pem", "ca is for TLS"),
+        ("smpps://me@h?ca=ca.pem", "ca is the whole path"),
         ("smpp://me@", "no host"),
         ("smpp://h", "system_id is missing"),
         ("smpp://me@h:0", "port"),
@@ -50,7 +76,7 @@ def test_a_password_given_beside_the_url_wins() -> None:
         ("smpp://me@h:x", "port"),
         ("smpp://me@[::1", "no URL"),
         ("smpp://me@h/path", "nothing stands between"),
-        ("smpp://me@h?bind=both", "bind is one of transceiver, transmitter, receiver"),
+        ("smpp://me@h?bind=both", "bind is one of transceiver, transmitter, receiver, pair"),
         ("smpp://me@h?window=0", "window is a whole number from 1"),
         ("smpp://me@h?window=1e3", "window is a whole number"),
         ("smpp://me@h?window=2.5", "window is a whole number"),
@@ -61,6 +87,11 @@ def test_a_password_given_beside_the_url_wins() -> None:
         ("smpp://me@h?rate=.", "rate is a number"),
         ("smpp://me@h?enquire=0", "enquire is a number"),
         ("smpp://me@h?umr=yes", "umr is one of 0, 1"),
+        ("smpp://me@h?long=udh", "long is one of udh8, udh16, sar, payload"),
+        ("smpp://me@h?alphabet=utf8", "alphabet is one of gsm7, latin1, ascii"),
+        ("smpp://me@h?receipt=none", "receipt is one of each, last"),
+        ("smpp://me@h?source_ton=7", "source_ton is a whole number from 0 to 6"),
+        ("smpp://me@h?dest_npi=x", "dest_npi is a whole number from 0 to 18"),
         ("smpp://me@h?windw=5", "windw is no setting"),
         ("smpp://me@h?window=5&window=6", "window is set twice"),
         ("smpp://0123456789abcdef@h", "system_id has 16 characters; SMPP 3.4 allows 15"),

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from clarion.carriers.smpp.settings import OPTIONS
 from clarion.core import public_id
 
 
@@ -82,6 +83,21 @@ def test_a_carrier_and_its_password(clarion: Any, tmp_path: Path) -> None:
     assert "there are south" in clarion.refused("carriers", "remove", "north")
 
 
+def test_a_carrier_that_only_receives_says_so(clarion: Any) -> None:
+    url = "smpp://acme@127.0.0.1:1?bind=receiver"
+    said = clarion("carriers", "add", "replies", url, "--prefix", "+254").stdout
+    assert said.startswith("Added the carrier replies. It only receives (bind=receiver): texts and receipts come in over it, and no ")
+    assert "none, it only receives" in clarion("carriers", "list").stdout
+    assert [carrier["prefixes"] for carrier in clarion.json("carriers", "list")["carriers"]] == [[]]
+    assert clarion.json("carriers", "set", "replies", "--url", "smpp://acme@127.0.0.1:1")["prefixes"] == ["+254"]
+    assert "no message is ever sent to it" in clarion("carriers", "set", "replies", "--url", url).stdout
+
+
+def test_the_help_of_add_names_every_setting_of_a_url(clarion: Any) -> None:
+    said = clarion("carriers", "add", "--help").stdout
+    assert [option for option in OPTIONS if f"{option}=" not in said] == []
+
+
 def test_a_carrier_that_is_not_there_fails_its_test(beside_sqlite: Any) -> None:
     beside_sqlite.json("carriers", "add", "north", "smpp://acme@127.0.0.1:1")
     done = beside_sqlite("carriers", "test", "north", "--json")
@@ -108,6 +124,7 @@ REFUSALS = [
     (("wallet", "top-up", "0"), 2, "amount is 0"),
     (("wallet", "top-up", "1.123456"), 2, "6 decimals"),
     (("carriers", "add", "n", "http://north"), 2, "begins with smpp://"),
+    (("carriers", "add", "n", "smpp://acme@h?ca=/ca.pem"), 2, "ca is for TLS"),
     (("carriers", "add", "n", "smpp://acme@h?windou=3"), 2, "windou is no setting"),
     (("carriers", "add", "n", "smpp://acme@h", "--price", "cheap"), 2, "--price: 'cheap' is no amount"),
     (("carriers", "add", "n", "smpp://acme@h", "--price", "-1"), 2, "0 or more"),

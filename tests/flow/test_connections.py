@@ -205,3 +205,23 @@ async def test_two_binds_share_the_work_and_double_nothing(store: Store, tmp_pat
         assert len({line["bind"] for line in submits(log)}) == 2
         assert set(taken(log).values()) == {1}
         await check(here)
+
+
+async def test_a_pair_sends_over_one_connection_and_hears_over_the_other(store: Store, tmp_path: Path) -> None:
+    log = tmp_path / "smsc.log"
+    async with road(store, SmscSettings(early_share=0.2, log_file=log), options="window=40&bind=pair") as here:
+        accepted = await here.accept(numbers(300))
+        view = await here.until(accepted, lambda v: v.counts["delivered"] == 300)
+        assert view.state == "completed"
+        assert sorted((c.bind.can_submit, c.bind.state) for c in here.connections.held) == [(False, "bound"), (True, "bound")]
+        assert set(taken(log).values()) == {1}
+        assert len({line["bind"] for line in submits(log)}) == 1
+        await check(here)
+
+
+@on_sqlite
+async def test_nothing_is_accepted_for_a_carrier_that_only_receives(store: Store) -> None:
+    async with road(store, options="bind=receiver") as here:
+        await until(lambda: [c.bind.state for c in here.connections.held] == ["bound"])
+        accepted = await here.accept(numbers(2))
+        assert [rejection.reason for rejection in accepted.rejections.values()] == ["no_route"] * 2

@@ -7,7 +7,9 @@ import pytest
 import sqlalchemy as sa
 from tests.flow.hand import PRICE, Hand, by_hand
 
-from clarion.carriers.interface import Answer, Place, Submission
+from clarion.carriers.interface import Answer, Parts, Place, Submission
+from clarion.carriers.smpp.parts import cut
+from clarion.carriers.smpp.settings import SmppSettings
 from clarion.core.rates import TokenBucket
 from clarion.core.states import Outcome
 from clarion.flow.dispatch import Dispatcher
@@ -41,6 +43,9 @@ class PlayedBind:
     @property
     def place(self) -> Place:
         return Place(1, len(self.given))
+
+    def parts(self, text: str, encoding: str, segments: int) -> Parts:
+        return cut(SmppSettings("h", "me"), text, encoding, segments)
 
     def submit(self, submissions: Sequence[Submission]) -> int:
         count = min(len(submissions), self.free)

@@ -40,6 +40,38 @@ async def test_a_long_text_arrives_whole_and_is_charged_once(store: Store, tmp_p
         await here.runtime.store.read(counters_are_exact)
 
 
+@pytest.mark.parametrize("options", ["long=udh16", "long=sar", "long=payload", "receipt=last", "long=sar&receipt=last&alphabet=ascii"])
+@pytest.mark.parametrize("encoding", TEXTS)
+async def test_every_way_over_the_wire_arrives_whole_and_costs_the_same(store: Store, tmp_path: Path, encoding: str, options: str) -> None:
+    # The simulator reads GSM-7: of what differs there is nothing in this one.
+    text = TEXTS[encoding].translate(str.maketrans("{}€", "()e")) if "ascii" in options else TEXTS[encoding]
+    log = tmp_path / "smsc.log"
+    async with road(store, SmscSettings(log_file=log), options=f"window=7&{options}") as here:
+        accepted = await here.accept(numbers(5), text)
+        view = await here.until(accepted, lambda v: v.counts["delivered"] == 5)
+        assert view.state == "completed"
+        lines = [json.loads(line) for line in log.read_text().splitlines()]
+        assert len(lines) == 5 * (1 if "payload" in options else 3)
+        for recipient in numbers(5):
+            assert "".join(line["text"] for line in lines if line["destination"] == recipient) == text
+        assert await here.all(STATES) == [("delivered", 3 * PRICE)] * 5
+        await here.runtime.store.read(ledger_is_exact)
+        await here.runtime.store.read(counters_are_exact)
+
+
+async def test_what_the_carriers_alphabet_cannot_carry_at_this_price_is_refused_and_free(store: Store, tmp_path: Path) -> None:
+    """Three segments in GSM-7 would be six in UCS-2: nothing goes out, not even a part."""
+    log = tmp_path / "smsc.log"
+    async with road(store, SmscSettings(log_file=log), options="alphabet=latin1") as here:
+        accepted = await here.accept(numbers(2), TEXTS["gsm7"])
+        await here.until(accepted, lambda v: v.counts["refused"] == 2)
+        reasons = await here.all(sa.select(t.deliveries.c.reason).distinct())
+        assert reasons == [("the carrier's alphabet, latin1, cannot write this text, and UCS-2 takes more segments than were paid for",)]
+        assert await here.all(STATES) == [("refused", 0)] * 2
+        await here.runtime.store.read(ledger_is_exact)
+        assert not log.read_text()
+
+
 async def test_one_undelivered_recipient_does_not_touch_the_others(store: Store) -> None:
     """Aimed at by number: 0001 is refused, 0002 undelivered, 0003 never has a receipt."""
     async with road(store, SmscSettings(aimed_failures=True)) as here:
@@ -170,4 +202,38 @@ async def test_receipts_before_the_answers_of_the_parts_wait_for_them(hand: Hand
     await hand.record([fact(message, "sent", hand.carrier_id, reference=None)], parts=[part(message, number) for number in (1, 2, 3)])
     assert await hand.all(STATES) == [("delivered", 3 * PRICE)]
     assert await hand.all(sa.select(t.orphans.c.id)) == []
+    await hand.check()
+
+
+async def one_receipt(hand: Hand, option: str) -> None:
+    await hand.run(f"UPDATE carriers SET url = 'smpp://nobody@127.0.0.1:1?{option}'")
+
+
+async def test_the_last_parts_receipt_is_for_all_where_the_carrier_says_so(hand: Hand) -> None:
+    await one_receipt(hand, "receipt=last")
+    message = await begin(hand, "sss", "sent")
+    await hear(hand, message, 1)
+    assert await hand.all(STATES) == [("sent", 3 * PRICE)]
+    await hear(hand, message, 3)
+    assert await hand.all(STATES) == [("delivered", 3 * PRICE)]
+    await hand.check()
+
+
+@pytest.mark.parametrize("state", ["delivered", "undelivered"])
+@pytest.mark.parametrize(("parts", "option"), [("ssu", "receipt=last"), ("---", "long=payload")])
+async def test_one_receipt_with_an_id_of_its_own_ends_a_lost_message(hand: Hand, parts: str, option: str, state: str) -> None:
+    await one_receipt(hand, option)
+    message = await begin(hand, parts, "unknown")
+    hand.clock.at += SECOND
+    await hand.receive(note("77", message.recipient, state))
+    assert await sweep(hand) == 1
+    assert await hand.all(STATES) == [(state, 3 * PRICE)]
+    await hand.check()
+
+
+async def test_undelivered_by_the_last_part_alone(hand: Hand) -> None:
+    await one_receipt(hand, "receipt=last")
+    message = await begin(hand, "sss", "sent")
+    await hear(hand, message, 3, state="undelivered")
+    assert await hand.all(STATES) == [("undelivered", 3 * PRICE)]
     await hand.check()

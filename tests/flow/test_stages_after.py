@@ -13,7 +13,7 @@ from clarion.carriers.interface import InboundText, Receipt
 from clarion.flow import plan
 from clarion.flow.receive import Receiver
 from clarion.flow.sweep import Sweeper
-from clarion.store import Store, binds, housekeeping, marks, tenants
+from clarion.store import Store, binds, carriers, housekeeping, marks, tenants
 from clarion.store import tables as t
 from clarion.store.outcomes import LateAnswer
 
@@ -202,6 +202,26 @@ class TestSweep:
         assert {message.attempt for message in again} == {2, 3}
         await hand.record([fact(message, "sent", hand.carrier_id) for message in again])
         assert (await hand.view(accepted)).state == "completed"
+        await hand.check()
+
+    async def test_a_carrier_that_only_receives_is_no_route(self, hand: Hand) -> None:
+        """What waited for it when it became one takes the next route; then nothing is sent to it, and it may be a route again."""
+        two = await hand.carrier("two", "2547", "2.00")
+        accepted = await hand.accept(20, lane=2)
+        await plan.plan(hand.runtime)
+        change = carriers.CarrierChange(url="smpp://nobody@127.0.0.1:1?bind=receiver")
+        await hand.store.write(carriers.change_carrier, "two", change)
+        await hand.settings.refresh()
+        await Sweeper(hand.runtime, hand.settings).sweep()
+        assert (await hand.view(accepted)).counts["retry"] == 20
+        assert await hand.all(sa.select(t.deliveries.c.carrier_id, t.deliveries.c.reason).distinct()) == [
+            (hand.carrier_id, "the carrier only receives")
+        ]
+        catalog = await hand.settings.catalog()
+        assert (catalog.carrier_of(254_700_000_000), two in catalog.carriers) == (hand.carrier_id, True)
+        await hand.store.write(carriers.change_carrier, "two", carriers.CarrierChange(url="smpp://nobody@127.0.0.1:1"))
+        await hand.settings.refresh()
+        assert (await hand.settings.catalog()).carrier_of(254_700_000_000) == two
         await hand.check()
 
     async def test_without_another_route_they_are_refused_and_released(self, hand: Hand) -> None:

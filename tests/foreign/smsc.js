@@ -3,7 +3,7 @@
 // node smsc.js '{"port": 0, "log": "submits.jsonl", …}'
 //
 // Prints `listening PORT`. Each submit is appended to `log` as a JSON line: at (epoch seconds), bind, sequence, source, destination,
-// text, id, status, and ref, total, part for a part of a long message. Lines on standard input are commands, as JSON:
+// text, id, status, coding, and how, ref, total, part for a long message or a part of one. Lines on standard input are commands, as JSON:
 //   {"command": "text", "source": "254…", "destination": "CLARION", "text": "STOP"}   bring a text to whoever can receive
 //   {"command": "counters"}                                                           print them as a JSON line
 // It ends with its standard input.
@@ -31,6 +31,8 @@ const options = Object.assign({
   receipts: 'text',         // text, parameters (no text at all), both or none
   receiptDelayMs: 0,
   outstanding: 100,
+  key: null,                // files with a key and a certificate: TLS
+  cert: null,
 }, JSON.parse(process.argv[2] || '{}'));
 
 const counters = { binds: 0, submits: 0, taken: 0, refused: 0, throttled: 0, receipts: 0, acknowledged: 0, texts: 0 };
@@ -41,7 +43,8 @@ let outstanding = 0;
 let nextId = options.firstId;
 let binds = 0;
 
-const server = smpp.createServer({}, (session) => {
+const tls = options.key ? { key: fs.readFileSync(options.key), cert: fs.readFileSync(options.cert) } : {};
+const server = smpp.createServer(tls, (session) => {
   const bind = ++binds;
   let bound = false;
   session.on('error', () => session.destroy());
@@ -101,10 +104,16 @@ function note(bind, pdu, id, status) {
   if (log === null) return;
   const record = {
     at: Date.now() / 1000, bind, sequence: pdu.sequence_number, source: pdu.source_addr, destination: pdu.destination_addr,
-    text: pdu.short_message.message, id, status,
+    text: pdu.short_message.message, id, status, coding: pdu.data_coding,
   };
-  const header = (pdu.short_message.udh || []).find((element) => element[0] === 0x00);
-  if (header) Object.assign(record, { ref: header[2], total: header[3], part: header[4] });
+  const elements = pdu.short_message.udh || [];
+  const header = elements.find((element) => element[0] === 0x00 || element[0] === 0x08);
+  if (header && header[0] === 0x00) Object.assign(record, { how: 'udh8', ref: header[2], total: header[3], part: header[4] });
+  if (header && header[0] === 0x08) Object.assign(record, { how: 'udh16', ref: header.readUInt16BE(2), total: header[4], part: header[5] });
+  if (pdu.sar_total_segments !== undefined) {
+    Object.assign(record, { how: 'sar', ref: pdu.sar_msg_ref_num, total: pdu.sar_total_segments, part: pdu.sar_segment_seqnum });
+  }
+  if (pdu.message_payload !== undefined) Object.assign(record, { how: 'payload', text: pdu.message_payload.message });
   fs.writeSync(log, JSON.stringify(record) + '\n');
 }
 
@@ -157,7 +166,9 @@ readline.createInterface({ input: process.stdin }).on('line', (line) => {
   const { command, ...message } = JSON.parse(line);
   if (command === 'counters') console.log(JSON.stringify(counters));
   if (command === 'text') {
-    waiting.push({ source_addr: message.source, destination_addr: message.destination, short_message: message.text });
+    const given = message.fields.short_message;
+    if (given && given.udh) given.udh = Buffer.from(given.udh);
+    waiting.push({ source_addr: message.source, destination_addr: message.destination, short_message: message.text, ...message.fields });
     deliver();
   }
 }).on('close', () => process.exit(0));

@@ -16,8 +16,8 @@ from clarion.core.states import Outcome
 class Submission:
     """One part of one message, ready for the wire.
 
-    `part` counts from 1 in a message of `parts`; `part_reference` ties them together (modulo 256 on the wire). `text` is this
-    part's share. `expires_at` in microseconds, or None for the carrier's own validity.
+    `part` counts from 1 in a message of `parts`; `part_reference` ties them together, in 16 bits. `text` is this part's share,
+    `encoding` is of `core.text`, or one that `Bind.parts` named. `expires_at` in microseconds, or None for the carrier's own validity.
     """
 
     message_id: int
@@ -30,6 +30,14 @@ class Submission:
     parts: int = 1
     part_reference: int = 0
     expires_at: int | None = None
+
+
+class Parts(NamedTuple):
+    """A text as a carrier takes it: the parts in order, their encoding, and below what their reference is to stay."""
+
+    encoding: str
+    texts: list[str]
+    references: int
 
 
 class Answer(NamedTuple):
@@ -111,6 +119,10 @@ class Bind(Protocol):
     @property
     def can_submit(self) -> bool:
         """False for a receiver."""
+        ...
+
+    def parts(self, text: str, encoding: str, segments: int) -> Parts:
+        """A long text as this carrier takes it: never more parts than the `segments` that were counted and paid for."""
         ...
 
     def submit(self, submissions: Sequence[Submission]) -> int:

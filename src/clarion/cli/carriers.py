@@ -11,6 +11,7 @@ from clarion.cli.failures import Failure
 from clarion.cli.next_step import next_step
 from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, Json, Yes, option
 from clarion.cli.output import iso, local, print_json, print_table, say, zone_of
+from clarion.core.carrier_url import only_receives
 
 if TYPE_CHECKING:
     from clarion.carriers.smpp.probe import ProbeResult
@@ -21,6 +22,8 @@ app = typer.Typer(help="Who takes the messages, for which numbers, at what price
 
 DIGITS_MAX = 15
 """Of a number in E.164, so of a prefix too."""
+
+RECEIVES = "It only receives (bind=receiver): texts and receipts come in over it, and no message is ever sent to it."
 
 CarrierName = Annotated[str, typer.Argument(metavar="NAME", help="What it is called.")]
 Url = Annotated[
@@ -58,7 +61,13 @@ PasswordFile = Annotated[
 @app.command(
     "add",
     epilog="clarion carriers add north 'smpp://acme@smsc.example.net:2775?window=200&rate=100' "
-    "--password-file north.password --price 1.00 --prefix +254",
+    "--password-file north.password --price 1.00 --prefix +254\n\n"
+    "clarion carriers add south 'smpps://acme@smsc.example.net:3550?ca=/etc/clarion/south.pem' --password-file south.password\n\n"
+    "clarion carriers add west 'smpp://acme@smsc.example.net?long=udh16&alphabet=latin1&source_ton=3&receipt=last'\n\n"
+    "clarion carriers add replies 'smpp://acme@smsc.example.net?bind=receiver'\n\n"
+    "Settings of a URL: bind=transceiver|transmitter|receiver|pair, binds=1, window=200, rate=0, sender=, system_type=, enquire=30, "
+    "answer_timeout=60, umr=0|1, long=udh8|udh16|sar|payload, alphabet=gsm7|latin1|ascii, receipt=each|last, source_ton=, source_npi=, "
+    "dest_ton=1, dest_npi=1, ca= (with smpps://). The README has what each means.",
 )
 def add(
     name: CarrierName,
@@ -90,7 +99,10 @@ def add(
         print_json(_fields(made))
     else:
         where = f"numbers that begin with {prefix}" if prefix else "all numbers"
-        say(f"Added the carrier {name} for {where}{f', at {price} a segment' if price else ', free of charge'}.")
+        if not only_receives(made.url):
+            say(f"Added the carrier {name} for {where}{f', at {price} a segment' if price else ', free of charge'}.")
+        else:
+            say(f"Added the carrier {name}. {RECEIVES}")
         say(f"Next: {next_step(data_dir, database_url, 'carriers', 'test', name)}")
 
 
@@ -135,7 +147,7 @@ def change(
     else:
         prices = ", ".join(price for _, price in made.prices) or "free"
         cost = "" if made.cost is None else f", cost {made.cost}"
-        say(f"Changed the carrier {name}: {made.url}, price {prices}{cost}.")
+        say(f"Changed the carrier {name}: {made.url}, price {prices}{cost}.{f' {RECEIVES}' if only_receives(made.url) else ''}")
 
 
 @app.command("list", epilog="clarion carriers list --json")
@@ -153,6 +165,7 @@ def show_list(data_dir: DataDir = DATA_DIR, database_url: DatabaseUrl = None, as
     rows = []
     for carrier in found:
         reach = ", ".join(f"+{prefix}" if prefix else "all" for prefix in carrier.prefixes)
+        reach = "none, it only receives" if only_receives(carrier.url) else reach
         prices = ", ".join(price for _, price in carrier.prices) or "free"
         # A carrier of several connections takes a line for each.
         for place, bind in enumerate(carrier.binds or (None,)):

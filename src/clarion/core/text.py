@@ -40,14 +40,15 @@ def measure(text: str) -> Size:
     return _GSM7_ALONE[units] if units <= _GSM7_CUT.alone else Size(GSM7, len(_cut(_septets(page), _GSM7_CUT)), units)
 
 
-def split(text: str, encoding: str) -> list[str]:
+def split(text: str, encoding: str, *, wide: bool = False) -> list[str]:
     """The parts of a text, in order: as many as `measure` counts. No part cuts an escape pair or a surrogate pair.
 
-    Raises UnicodeEncodeError if the encoding is `gsm7` and the text is not. A lone surrogate comes out as U+FFFD, as it is sent.
+    `wide` leaves room for a header with a 16-bit reference in each, by which the parts may be one more. Raises UnicodeEncodeError if the
+    encoding is `gsm7` and the text is not. A lone surrogate comes out as U+FFFD, as it is sent.
     """
     if encoding == GSM7:
-        return [decode_gsm7(part) for part in _cut(encode_gsm7(text), _GSM7_CUT)]
-    return [decode_ucs2(part) for part in _cut(encode_ucs2(text), _UCS2_CUT)]
+        return [decode_gsm7(part) for part in _cut(encode_gsm7(text), _GSM7_WIDE if wide else _GSM7_CUT)]
+    return [decode_ucs2(part) for part in _cut(encode_ucs2(text), _UCS2_WIDE if wide else _UCS2_CUT)]
 
 
 def encode_gsm7(text: str) -> bytes:
@@ -91,6 +92,10 @@ class _Cut(NamedTuple):
 # 140 octets are 160 septets or 70 UTF-16 units; the 6 octets of a header with an 8-bit reference leave 153 or 67.
 _GSM7_CUT = _Cut(alone=160, share=153, width=1, pair_heads=frozenset({ESCAPE}))
 _UCS2_CUT = _Cut(alone=140, share=134, width=2, pair_heads=frozenset(range(0xD8, 0xDC)))
+
+# The 7 octets of a header with a 16-bit reference leave 152 or 66.
+_GSM7_WIDE = _GSM7_CUT._replace(share=152)
+_UCS2_WIDE = _UCS2_CUT._replace(share=132)
 
 # Most texts are one segment, most of those of basic characters alone: no more is done for them than must be.
 _GSM7_ALONE = tuple(Size(GSM7, 1, units) for units in range(161))

@@ -80,7 +80,7 @@ def _note(receipt: Receipt) -> Note:
 
 
 def _wishes(texts: Sequence[InboundText]) -> list[Wish]:
-    """A part of a long text is no whole text."""
+    """A part of a long text is no whole text; the store joins it, and heeds the whole."""
     words = [(text, opt_out_word(text.text) if text.parts == 1 else None) for text in texts]
     return [Wish(text.sender, text.recipient, word) for text, word in words if word is not None]
 

@@ -12,6 +12,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from clarion.core.carrier_url import only_receives
 from clarion.core.money import parse_amount
 from clarion.core.routing import LongestPrefix
 from clarion.store import tables
@@ -92,7 +93,8 @@ class Catalog:
     def __init__(self, version: int, carriers: list[Carrier], routes: list[tuple[str, int]], prices: list[Price]) -> None:
         self.version = version
         self.carriers = {carrier.id: carrier for carrier in carriers}
-        self._routes = LongestPrefix([route for route in routes if route[1] in self.carriers])
+        sending = {carrier.id for carrier in carriers if not only_receives(carrier.url)}
+        self._routes = LongestPrefix([route for route in routes if route[1] in sending])
         self._prices = LongestPrefix([(price.prefix, price) for price in prices])
         self._digits = max((len(prefix) for prefix in [*(route[0] for route in routes), *(price.prefix for price in prices)]), default=0)
         self._quotes: dict[tuple[int, str], Quote | None] = {}

@@ -2,6 +2,7 @@
 
 from sqlalchemy import Connection
 
+from clarion.core.carrier_url import only_receives
 from clarion.core.states import State
 from clarion.store import rows
 from clarion.store.catalog import Catalog
@@ -70,7 +71,7 @@ def expire(connection: Connection, now: int) -> int:
 
 
 def reroute(connection: Connection, catalog: Catalog, now: int) -> int:
-    """Take up what waits for carriers that are gone: it becomes a retry on the next route, or is refused where there is none.
+    """Take up what waits for carriers that are gone, or only receive now: a retry on the next route, or refused where there is none.
 
     What the built-in simulator had is never put on a real carrier: whoever sent it was trying Clarion out.
     """
@@ -79,6 +80,7 @@ def reroute(connection: Connection, catalog: Catalog, now: int) -> int:
         for carrier_id, kind in rows.all(connection, "SELECT id, kind FROM carriers WHERE state = 'removed' ORDER BY id")
         if carrier_id not in catalog.carriers
     ]
+    gone += [(carrier.id, carrier.kind) for carrier in catalog.carriers.values() if only_receives(carrier.url)]
     done = 0
     for carrier_id, kind in gone:
         taken = _take_chunk(connection, carrier_id) + _take_retries(connection, carrier_id)
@@ -88,7 +90,13 @@ def reroute(connection: Connection, catalog: Catalog, now: int) -> int:
             if target is not None and catalog.simulated(target):
                 target = None
             state = State.REFUSED if target is None else State.RETRY
-            reason = "no_route" if target is None else "the carrier was removed"
+            reason = (
+                "no_route"
+                if target is None
+                else "the carrier only receives"
+                if carrier_id in catalog.carriers
+                else "the carrier was removed"
+            )
             attempt += 1 if state is State.RETRY else 0  # noqa: PLW2901
             facts.append(Fact(message_id, chunk_id, broadcast_id, organization_id, price_milli, attempt, state, target, None, reason, now))
         if facts:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from clarion.core.opt_out import STOP_WORDS
+from clarion.core.opt_out import STOP_WORDS, opt_out_word
 from clarion.core.phone import parse
 from clarion.store import inbound, rows
 from clarion.store.inbound import Inbound
@@ -43,9 +43,12 @@ def keep(
 ) -> list[Heeded]:
     """Store inbound texts and heed the wishes among them, in their order. A text that comes twice is heeded twice, to no effect.
 
+    A text whose last part came is heeded as a whole.
+
     `default_sender` is the address of this carrier's messages that have no sender of their own.
     """
-    inbound.keep(connection, carrier_id, texts, now)
+    whole = inbound.keep(connection, carrier_id, texts, now)
+    wishes = [*wishes, *(Wish(text.sender, text.recipient, word) for text in whole if (word := opt_out_word(text.text)) is not None)]
     regions = [region for (region,) in rows.all(connection, "SELECT DISTINCT region FROM organizations")] if wishes else []
     heeded = []
     for wish in wishes:

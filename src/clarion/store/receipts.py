@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from clarion.core.carrier_url import one_receipt
 from clarion.core.states import RANK, State
 from clarion.store import rows
 from clarion.store.deliveries import Fact, Moved, advance, settle
@@ -203,7 +204,7 @@ def apply(connection: Connection, carrier_id: int, matched: Sequence[tuple[Note,
         else:
             facts.append(_fact(carrier_id, candidate, note.state, note.reason))
     moved = _end_sent(connection, list(ending.values()), now)
-    facts += _apply_parts(connection, carrier_id, split, now)
+    facts += _apply_parts(connection, carrier_id, split, now) if split else []
     if facts:
         moved += advance(connection, facts, now)
     settle(connection, moved, now)
@@ -261,7 +262,7 @@ def _fact(carrier_id: int, candidate: Candidate, state: str, reason: str, refere
 
 
 def _apply_parts(connection: Connection, carrier_id: int, matched: Sequence[tuple[Note, Candidate]], now: int) -> list[Fact]:
-    """Move parts, then say of each message what all of its parts say: undelivered by any, delivered by all."""
+    """Move parts, then say of each message what all of its parts say: undelivered by any, delivered by all, or by the last for all."""
     final = [(note, candidate) for note, candidate in matched if note.state]
     if not final:
         return []
@@ -278,22 +279,30 @@ def _apply_parts(connection: Connection, carrier_id: int, matched: Sequence[tupl
     by_message = {(candidate.message_id, candidate.attempt): candidate for _, candidate in final}
     found = rows.execute(
         connection,
-        "SELECT p.message_id, p.attempt, m.segments, p.state, p.reason FROM v JOIN messages m ON m.id = v.message_id"
+        "SELECT p.message_id, p.attempt, m.segments, p.part, p.state, p.reason FROM v JOIN messages m ON m.id = v.message_id"
         " JOIN parts p ON p.message_id = v.message_id AND p.attempt = v.attempt",
         v=({"message_id": "bigint", "attempt": "smallint"}, sorted(by_message)),
     )
-    states: dict[tuple[int, int], list[tuple[str, str]]] = defaultdict(list)
+    states: dict[tuple[int, int], dict[int, tuple[str, str]]] = defaultdict(dict)
     segments: dict[int, int] = {}
-    for message_id, attempt, segments[message_id], state, reason in found:
-        states[message_id, attempt].append((state, reason))
+    for message_id, attempt, segments[message_id], part, state, reason in found:
+        states[message_id, attempt][part] = (state, reason)
+    last_for_all = has_one_receipt(connection, carrier_id)
     facts = []
     for key, candidate in by_message.items():
-        failed = next((reason for state, reason in states[key] if state == State.UNDELIVERED), None)
+        parts = range(segments[key[0]] if last_for_all else 1, segments[key[0]] + 1)
+        failed = next((reason for state, reason in states[key].values() if state == State.UNDELIVERED), None)
         if failed is not None:
             facts.append(_fact(carrier_id, candidate, State.UNDELIVERED, failed))
-        elif [state for state, _ in states[key]] == [State.DELIVERED] * segments[key[0]]:
+        elif all(states[key].get(part, ("", ""))[0] == State.DELIVERED for part in parts):
             facts.append(_fact(carrier_id, candidate, State.DELIVERED, ""))
     return facts
+
+
+def has_one_receipt(connection: Connection, carrier_id: int) -> bool:
+    """Whether this carrier's long messages have one receipt each, not one for each part."""
+    carrier = rows.one(connection, "SELECT url FROM carriers WHERE id = :carrier_id", carrier_id=carrier_id)
+    return carrier is not None and one_receipt(carrier[0])
 
 
 def _strongest(final: Iterable[tuple[Note, Candidate]]) -> list[tuple[int, int, int, str, str]]:

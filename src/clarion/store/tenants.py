@@ -12,6 +12,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from clarion.core.carrier_url import only_receives
 from clarion.core.money import minor_digits, parse_amount
 from clarion.core.phone import default_region
 from clarion.core.zones import main_zone
@@ -275,7 +276,9 @@ def list_carriers(connection: Connection) -> list[CarrierView]:
             row.kind,
             row.url,
             row.cost,
-            tuple(connection.execute(sa.select(routes.prefix).where(routes.carrier_id == row.id).order_by(routes.prefix)).scalars()),
+            ()
+            if only_receives(row.url)
+            else tuple(connection.execute(sa.select(routes.prefix).where(routes.carrier_id == row.id).order_by(routes.prefix)).scalars()),
             tuple(
                 (prefix, amount)
                 for prefix, amount in connection.execute(

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from clarion.core.states import State
 from clarion.store import rows
 from clarion.store.deliveries import Fact, advance, settle
-from clarion.store.receipts import DAY_MICROS, REFERENCE_DAYS_MAX, Candidate, Note, apply, same_number
+from clarion.store.receipts import DAY_MICROS, REFERENCE_DAYS_MAX, Candidate, Note, apply, has_one_receipt, same_number
 
 
 class Orphan(NamedTuple):
@@ -84,8 +84,9 @@ def _apply_claims(
 ) -> list[int]:
     facts: list[Fact] = []
     fitted: list[int] = []
+    whole = any(meant.segments > 1 for meant in claims) and has_one_receipt(connection, carrier_id)
     for meant, claimants in claims.items():
-        if meant.segments > 1:
+        if meant.segments > 1 and not whole:
             fitted += _apply_to_parts(connection, carrier_id, meant, {orphan_id: orphans[orphan_id].note for orphan_id in claimants}, now)
         elif len({orphans[orphan_id].note.reference for orphan_id in claimants}) == 1:
             facts += [_fact(carrier_id, meant.candidate, orphans[orphan_id].note) for orphan_id in claimants]

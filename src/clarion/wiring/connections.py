@@ -10,6 +10,7 @@ import structlog
 
 from clarion.carriers.meter import Meter
 from clarion.carriers.smpp.settings import CarrierUrlError, SmppSettings, parse_url
+from clarion.core.carrier_url import only_receives
 from clarion.core.rates import TokenBucket
 from clarion.flow.receive import Receiver
 from clarion.flow.settings import Settings
@@ -93,7 +94,7 @@ class Connections:
 
     @property
     def _is_bound(self) -> bool:
-        return any(connection.bind.state == "bound" for connection in self.held)
+        return any(connection.bind.state == "bound" and connection.bind.can_submit for connection in self.held)
 
     async def run(self) -> None:
         """Follow the settings and renew the leases until cancelled; then `close`."""
@@ -113,12 +114,12 @@ class Connections:
     async def follow(self) -> None:
         """Start what the settings name and nobody holds; end what they name no longer, or otherwise than it runs."""
         catalog = await self._settings.catalog()
-        self._carriers = len(catalog.carriers)
+        self._carriers = sum(not only_receives(carrier.url) for carrier in catalog.carriers.values())
         wanted: dict[Key, tuple[Carrier, SmppSettings]] = {}
         for carrier in catalog.carriers.values():
             settings = self._read(carrier)
             if settings is not None:
-                wanted |= {(carrier.id, slot): (carrier, settings) for slot in range(settings.binds)}
+                wanted |= {(carrier.id, slot): (carrier, each) for slot, each in enumerate(settings.connections)}
         ended = [key for key, working in self._working.items() if working.task.done()]
         unwanted = [
             key

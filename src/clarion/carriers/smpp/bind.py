@@ -5,9 +5,10 @@ import contextlib
 from collections.abc import Sequence
 from typing import Final
 
-from clarion.carriers.interface import BindEvents, Place, Submission
+from clarion.carriers.interface import BindEvents, Parts, Place, Submission
 from clarion.carriers.meter import Counted, Meter
 from clarion.carriers.smpp.connect import Fault, any_within, open_connection, request_bind
+from clarion.carriers.smpp.parts import cut
 from clarion.carriers.smpp.session import Session
 from clarion.carriers.smpp.settings import SmppSettings
 from clarion.core.clock import Clock, Random, Timer
@@ -86,6 +87,10 @@ class SmppBind:
         self.window = settings.window
         if self._session is not None:
             self._session.adjust(settings)
+
+    def parts(self, text: str, encoding: str, segments: int) -> Parts:
+        """A long text as this carrier takes it."""
+        return cut(self.settings, text, encoding, segments)
 
     def submit(self, submissions: Sequence[Submission]) -> int:
         """Give the first n to the transport and return n. One that SMPP cannot carry is given too, and soon answered `refused`."""

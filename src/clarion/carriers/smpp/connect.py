@@ -1,6 +1,7 @@
-"""The way to a bound connection: TCP, the bind, the carrier's answer. Shared by the bind that stays and the probe that leaves."""
+"""The way to a bound connection: TCP, TLS where it is asked for, the bind, its answer. For the bind that stays and the probe."""
 
 import asyncio
+import ssl
 from typing import Any, Final, NamedTuple
 
 from clarion.carriers.smpp import status
@@ -12,6 +13,9 @@ CONNECT_S: Final = 10.0
 BIND_ANSWER_S: Final = 10.0
 """A carrier that cannot answer a bind in this time is better asked again (SMPP 3.4, 7.2, session_init_timer)."""
 
+UNKNOWN_ISSUERS: Final = frozenset({18, 19, 20, 21})
+"""OpenSSL's X509_V_ERR codes for a certificate that signed itself, or that nobody known has signed."""
+
 
 class Fault(NamedTuple):
     """Why there is no bound connection. `refused` is the carrier's own no; anything else may be the network's."""
@@ -21,19 +25,54 @@ class Fault(NamedTuple):
 
 
 async def open_connection(session: Session, settings: SmppSettings, timer: Timer) -> Fault | None:
-    """Connect a session over TCP."""
+    """Connect a session over TCP, and over TLS on top of it where the settings say so."""
     loop = asyncio.get_running_loop()
     where = f"{settings.host}:{settings.port}"
-    connecting = asyncio.ensure_future(loop.create_connection(lambda: session, settings.host, settings.port))
+    try:
+        # In a thread: reading a machine's authorities takes tens of milliseconds.
+        context = await asyncio.to_thread(_tls_context, settings.ca) if settings.tls else None
+    except OSError as fault:
+        return Fault(refused=False, reason=f"the certificates in {settings.ca} cannot be read: {_told(fault)}")
+    connecting = asyncio.ensure_future(loop.create_connection(lambda: session, settings.host, settings.port, ssl=context))
     try:
         if not await any_within(CONNECT_S, timer, connecting):
             return Fault(refused=False, reason=f"no connection to {where} in {CONNECT_S:g} s")
         await connecting
+    except ssl.SSLCertVerificationError as fault:
+        return Fault(refused=False, reason=f"the certificate of {where} is not accepted: {_mistrust(fault, settings)}")
+    except (ssl.SSLError, ConnectionResetError, ConnectionAbortedError) as fault:
+        what = f"no TLS with {where}" if settings.tls else f"no connection to {where}"
+        return Fault(refused=False, reason=f"{what}: {_told(fault)}{'; does it speak plain SMPP (smpp://)?' if settings.tls else ''}")
     except (OSError, UnicodeError) as fault:  # the latter for a host that no name can be
-        return Fault(refused=False, reason=f"no connection to {where}: {getattr(fault, 'strerror', None) or fault}")
+        return Fault(refused=False, reason=f"no connection to {where}: {_told(fault)}")
     finally:
         connecting.cancel()
     return None
+
+
+def _tls_context(ca: str) -> ssl.SSLContext:
+    """Checks the certificate and the host's name in it. Raises OSError (ssl.SSLError is one) for a file that holds none."""
+    context = ssl.create_default_context(cafile=ca or None)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def _mistrust(fault: ssl.SSLCertVerificationError, settings: SmppSettings) -> str:
+    told = fault.verify_message.rstrip(".")
+    if fault.verify_code in UNKNOWN_ISSUERS:
+        known = (
+            f"who signed it is not in {settings.ca}"
+            if settings.ca
+            else "this machine does not know who signed it; name its authority by ca="
+        )
+        return f"{told}; {known}"
+    return told
+
+
+def _told(fault: BaseException) -> str:
+    if isinstance(fault, ssl.SSLError) and fault.reason:
+        return fault.reason.lower().replace("_", " ")
+    return getattr(fault, "strerror", None) or str(fault) or "the connection was closed"
 
 
 async def request_bind(session: Session, timer: Timer) -> Fault | None:

@@ -1,7 +1,7 @@
 """Try a carrier once: connect, bind, unbind, and what each step brought."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from clarion.carriers.interface import Answer, InboundText, Receipt
 from clarion.carriers.smpp.connect import Fault, any_within, open_connection, request_bind
@@ -34,7 +34,15 @@ class ProbeResult:
 
 
 async def probe(settings: SmppSettings, timer: Timer) -> ProbeResult:
-    """Connect, bind and unbind. Deliveries that come meanwhile stay with the carrier: nobody acknowledges them."""
+    """Connect, bind and unbind; of a pair both. Deliveries that come meanwhile stay with the carrier: nobody acknowledges them."""
+    steps: list[ProbeStep] = []
+    for each in replace(settings, binds=1).connections:
+        if all(step.succeeded for step in steps):
+            steps += await _steps(each, timer)
+    return ProbeResult(tuple(steps))
+
+
+async def _steps(settings: SmppSettings, timer: Timer) -> list[ProbeStep]:
     session = Session(settings, _NoClock(), timer, _NobodyListens(), 1)
     steps: list[ProbeStep] = []
 
@@ -43,7 +51,8 @@ async def probe(settings: SmppSettings, timer: Timer) -> ProbeResult:
         return fault is None
 
     try:
-        if note("connect", await open_connection(session, settings, timer), f"{settings.host}:{settings.port}") and note(
+        where = f"{settings.host}:{settings.port}{' over TLS' if settings.tls else ''}"
+        if note("connect", await open_connection(session, settings, timer), where) and note(
             "bind", await request_bind(session, timer), f"{settings.bind} as {settings.system_id}"
         ):
             session.request_unbind()
@@ -52,7 +61,7 @@ async def probe(settings: SmppSettings, timer: Timer) -> ProbeResult:
             note("unbind", None if ended else silent, "answered" if session.unbind_answer.done() else "closed without an answer")
     finally:
         session.drop("the probe is over")
-    return ProbeResult(tuple(steps))
+    return steps
 
 
 class _NobodyListens:

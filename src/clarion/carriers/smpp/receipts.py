@@ -6,7 +6,7 @@ from typing import Final
 from clarion.carriers.interface import InboundText, Receipt
 from clarion.carriers.smpp import pdu
 from clarion.carriers.smpp.pdu import GSM7_CODING, UCS2_CODING, Malformed, Message, decode_message, decode_parameters
-from clarion.core.text import REPLACEMENT, decode_gsm7, decode_ucs2
+from clarion.core.text import GSM7, REPLACEMENT, decode_gsm7, decode_ucs2
 
 MESSAGE_TYPE: Final = 0x3C
 """The bits of esm_class that tell what kind of message it is (5.2.12)."""
@@ -38,8 +38,11 @@ PARTS_MAX: Final = 255
 """sar_total_segments is one octet (5.3.2.23), as in a user data header."""
 
 
-def decode_delivery(octets: bytes, sequence: int) -> Receipt | InboundText | Malformed:
-    """The delivery in a whole deliver_sm. `sequence` is what acknowledges it, which need not be the one on the wire."""
+def decode_delivery(octets: bytes, sequence: int, alphabet: str = GSM7) -> Receipt | InboundText | Malformed:
+    """The delivery in a whole deliver_sm. `sequence` is what acknowledges it, which need not be the one on the wire.
+
+    `alphabet` is what this carrier means by data_coding 0.
+    """
     canonical = _CANONICAL(octets)
     if canonical is not None:
         source, destination, sm_length, reference, stat, error = canonical.groups()
@@ -66,7 +69,7 @@ def decode_delivery(octets: bytes, sequence: int) -> Receipt | InboundText | Mal
     parameters = decode_parameters(message.parameters) if message.parameters else {}
     if kind in {SMSC_RECEIPT, INTERMEDIATE} or pdu.RECEIPTED_MESSAGE_ID in parameters:
         return _receipt(message, parameters, sequence, octets)
-    return inbound_text(message, parameters, sequence)
+    return inbound_text(message, parameters, sequence, alphabet)
 
 
 def normalise_reference(reference: str) -> str:
@@ -137,7 +140,7 @@ def _number(octets: bytes | None) -> int:
     return int.from_bytes(octets, "big") if octets and len(octets) <= 2 else -1
 
 
-def inbound_text(message: Message, parameters: dict[int, bytes], sequence: int) -> InboundText:
+def inbound_text(message: Message, parameters: dict[int, bytes], sequence: int, alphabet: str = GSM7) -> InboundText:
     """A message read as a text: payload, user data header or SAR parameters, alphabet."""
     raw = message.short_message or parameters.get(pdu.MESSAGE_PAYLOAD, b"")
     part, parts, reference, body_at = 1, 1, 0, 0
@@ -147,20 +150,22 @@ def inbound_text(message: Message, parameters: dict[int, bytes], sequence: int) 
         part, parts, reference = (_number(parameters.get(tag)) for tag in (pdu.SAR_PART, pdu.SAR_TOTAL, pdu.SAR_REFERENCE))
     if not 1 <= part <= parts <= PARTS_MAX or reference < 0:
         part, parts, reference = 1, 1, 0
-    text = decode_text(raw[body_at:], message.data_coding)
+    text = decode_text(raw[body_at:], message.data_coding, alphabet)
     return InboundText(sequence, message.source, message.destination, text, message.data_coding, raw, part, parts, reference)
 
 
-def decode_text(octets: bytes, data_coding: int) -> str:
+def decode_text(octets: bytes, data_coding: int, alphabet: str = GSM7) -> str:
     """Octets as text (SMPP 3.4, 5.2.19; the groups of 3GPP TS 23.038, section 4). Binary codings come out as Latin-1, octet for octet.
 
     No text holds a zero, which PostgreSQL refuses: those at the end are somebody's terminator and go, others become U+FFFD.
     """
-    text = _decoded(octets, data_coding)
+    text = _decoded(octets, data_coding, alphabet)
     return text.rstrip("\0").replace("\0", REPLACEMENT) if "\0" in text else text
 
 
-def _decoded(octets: bytes, data_coding: int) -> str:
+def _decoded(octets: bytes, data_coding: int, alphabet: str) -> str:
+    if data_coding == GSM7_CODING and alphabet != GSM7:
+        return octets.decode("latin-1")  # ASCII is a part of it
     if data_coding & 0xF0 in {0xC0, 0xD0} or data_coding == GSM7_CODING or data_coding & 0xF4 == 0xF0:
         return decode_gsm7(octets)
     if data_coding == UCS2_CODING or data_coding & 0xF0 == 0xE0:

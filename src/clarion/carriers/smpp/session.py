@@ -59,7 +59,8 @@ class Session(asyncio.Protocol):
         self._timer = timer
         self._events = events
         self._base = generation << SEQUENCE_SHIFT
-        self._encoder = SubmitEncoder(settings.sender, user_message_reference=settings.user_message_reference)
+        self._encoder = SubmitEncoder(settings)
+        self._alphabet = settings.alphabet
         self._transport: asyncio.Transport | None = None
         self._rest = b""
         self._sequence = 0
@@ -236,7 +237,7 @@ class Session(asyncio.Protocol):
             answers.append(Answer(submission, status.outcome_of(command_status), "", status.describe(command_status)))
 
     def _on_delivery(self, octets: bytes, sequence: int, deliveries: list[Receipt | InboundText]) -> None:
-        delivery = decode_delivery(octets, self._base | sequence)
+        delivery = decode_delivery(octets, self._base | sequence, self._alphabet)
         if isinstance(delivery, Malformed):
             # Nobody can ever read it: a permanent no, or the carrier brings it again and again.
             self._write(frame(DELIVER_SM_RESP, status.RECEIVER_REJECTS, sequence, b"\0"))

@@ -1,14 +1,27 @@
-"""How a carrier wants to be spoken to: the URL `smpp://system_id:password@host:2775?bind=transceiver&window=200` and what it says."""
+"""How a carrier wants to be spoken to: the URL `smpp://system_id:password@host:2775?bind=transceiver&window=200` and what it says.
 
-from dataclasses import dataclass
+`smpps://` is the same over TLS.
+"""
+
+from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
 PORT: Final = 2775
 """Registered for SMPP."""
 
+TLS_PORT: Final = 3550
+"""Registered for SMPP over TLS."""
+
 FORM: Final = "smpp://system_id:password@host:2775?bind=transceiver&window=200&rate=0"
-BIND_KINDS: Final = ("transceiver", "transmitter", "receiver")
+BIND_KINDS: Final = ("transceiver", "transmitter", "receiver", "pair")
+LONG: Final = ("udh8", "udh16", "sar", "payload")
+ALPHABETS: Final = ("gsm7", "latin1", "ascii")
+RECEIPTS: Final = ("each", "last")
+TYPE_MAX: Final = 6
+NUMBERING_MAX: Final = 18
+"""The highest type of number and numbering plan (SMPP 3.4, 5.2.5 and 5.2.6)."""
+
 SYSTEM_ID_CHARACTERS_MAX: Final = 15
 PASSWORD_CHARACTERS_MAX: Final = 8
 SYSTEM_TYPE_CHARACTERS_MAX: Final = 12
@@ -26,7 +39,8 @@ class SmppSettings:
     """A carrier's URL, read. `rate_per_second` counts segments (0: no limit) and is kept by whoever submits, not by the bind.
 
     `sender` stands in for a message that names none. `user_message_reference` asks to send ours (TLV 0x0204), which some carriers
-    refuse and others echo in their receipts.
+    refuse and others echo in their receipts. With `tls` the carrier's certificate is checked against the machine's authorities, or
+    against those in the file `ca` instead.
     """
 
     host: str
@@ -42,6 +56,21 @@ class SmppSettings:
     system_type: str = ""
     sender: str = ""
     user_message_reference: bool = False
+    tls: bool = False
+    ca: str = ""
+    long: str = "udh8"
+    alphabet: str = "gsm7"
+    receipt: str = "each"
+    source_ton: int | None = None
+    source_npi: int | None = None
+    destination_ton: int = 1
+    destination_npi: int = 1
+
+    @property
+    def connections(self) -> list["SmppSettings"]:
+        """Those of each connection, by slot: `binds` of them; of a pair a transmitter and a receiver for each."""
+        kinds = ("transmitter", "receiver") if self.bind == "pair" else (self.bind,)
+        return [replace(self, bind=kind) for kind in kinds] * self.binds
 
     def __repr__(self) -> str:
         """Without the password: settings end up in logs and tracebacks."""
@@ -51,18 +80,17 @@ class SmppSettings:
 def parse_url(url: str, password: str | None = None) -> SmppSettings:
     """Read a carrier's URL; `password` replaces the one in it. Raises CarrierUrlError."""
     parts = _split(url)
-    if parts.scheme == "smpps":
-        raise CarrierUrlError("smpps:// (TLS) is not available; write smpp:// and reach the carrier through a tunnel")
-    if parts.scheme != "smpp":
-        raise CarrierUrlError(f"a carrier's URL begins with smpp://, not {parts.scheme or 'nothing'}://: {FORM}")
+    if parts.scheme not in {"smpp", "smpps"}:
+        raise CarrierUrlError(f"a carrier's URL begins with smpp:// or smpps://, not {parts.scheme or 'nothing'}://: {FORM}")
     if not parts.hostname:
         raise CarrierUrlError(f"the URL names no host: {FORM}")
     if parts.path not in {"", "/"} or parts.fragment:
         raise CarrierUrlError(f"nothing stands between the host and the question mark: {FORM}")
     options = _options(parts)
+    tls = parts.scheme == "smpps"
     return SmppSettings(
         host=parts.hostname,
-        port=_port(parts),
+        port=_port(parts) or (TLS_PORT if tls else PORT),
         system_id=_text("system_id", unquote(parts.username or ""), SYSTEM_ID_CHARACTERS_MAX, needed=True),
         password=_text("password", unquote(parts.password or "") if password is None else password, PASSWORD_CHARACTERS_MAX),
         bind=_choice("bind", options.pop("bind", "transceiver"), BIND_KINDS),
@@ -74,6 +102,15 @@ def parse_url(url: str, password: str | None = None) -> SmppSettings:
         system_type=_text("system_type", options.pop("system_type", ""), SYSTEM_TYPE_CHARACTERS_MAX),
         sender=_text("sender", options.pop("sender", ""), SENDER_CHARACTERS_MAX),
         user_message_reference=_choice("umr", options.pop("umr", "0"), ("0", "1")) == "1",
+        tls=tls,
+        long=_choice("long", options.pop("long", "udh8"), LONG),
+        alphabet=_choice("alphabet", options.pop("alphabet", "gsm7"), ALPHABETS),
+        receipt=_choice("receipt", options.pop("receipt", "each"), RECEIPTS),
+        source_ton=_number_type("source_ton", options.pop("source_ton", None), TYPE_MAX),
+        source_npi=_number_type("source_npi", options.pop("source_npi", None), NUMBERING_MAX),
+        destination_ton=_number_type("dest_ton", options.pop("dest_ton", "1"), TYPE_MAX) or 0,
+        destination_npi=_number_type("dest_npi", options.pop("dest_npi", "1"), NUMBERING_MAX) or 0,
+        ca=_ca(options.pop("ca", ""), tls=tls),
     )
 
 
@@ -85,7 +122,25 @@ def url_without_password(url: str) -> str:
     return parts._replace(netloc=f"{user}{at}{host}", query=urlencode(_pairs(parts))).geturl()
 
 
-OPTIONS: Final = ("bind", "window", "rate", "binds", "enquire", "answer_timeout", "system_type", "sender", "umr")
+OPTIONS: Final = (
+    "bind",
+    "window",
+    "rate",
+    "binds",
+    "enquire",
+    "answer_timeout",
+    "system_type",
+    "sender",
+    "umr",
+    "ca",
+    "long",
+    "alphabet",
+    "receipt",
+    "source_ton",
+    "source_npi",
+    "dest_ton",
+    "dest_npi",
+)
 
 
 def _split(url: str) -> SplitResult:
@@ -111,14 +166,23 @@ def _options(parts: SplitResult) -> dict[str, str]:
     return options
 
 
-def _port(parts: SplitResult) -> int:
+def _port(parts: SplitResult) -> int | None:
     try:
         port = parts.port
     except ValueError:
         port = 0
     if port is not None and port < 1:
         raise CarrierUrlError(f"the port is a number from 1 to 65535, as in {FORM}")
-    return PORT if port is None else port
+    return port
+
+
+def _ca(path: str, *, tls: bool) -> str:
+    """Absolute, because the server that reads it stands elsewhere than whoever wrote the URL."""
+    if path and not tls:
+        raise CarrierUrlError("ca is for TLS; write smpps:// in front")
+    if path and not path.startswith("/"):
+        raise CarrierUrlError(f"ca is the whole path of a file with certificates, like /etc/ssl/carrier.pem, not {path!r}")
+    return path
 
 
 def _text(name: str, value: str, characters_max: int, *, needed: bool = False) -> str:
@@ -144,3 +208,7 @@ def _number(name: str, value: str, least: float, most: float, *, whole: bool = F
     if not least <= number <= most:
         raise CarrierUrlError(f"{name} is a {'whole ' if whole else ''}number from {least:g} to {most:g}, not {value!r}")
     return number
+
+
+def _number_type(name: str, value: str | None, most: int) -> int | None:
+    return None if value is None else int(_number(name, value, 0, most, whole=True))

@@ -16,7 +16,6 @@ from clarion.broker.interface import PLAN, carrier_topic
 from clarion.carriers.interface import Answer, Bind, Submission
 from clarion.core.rates import TokenBucket
 from clarion.core.states import Outcome
-from clarion.core.text import split
 from clarion.flow.dispatch.journey import Ended, Journey
 from clarion.flow.dispatch.trail import Trail
 from clarion.runtime import Runtime
@@ -186,7 +185,9 @@ class Dispatcher:
 
     def _put_in_hand(self, message: Marked, texts_of_chunks: Mapping[int, str], marked_at: int) -> None:
         whole = message.text if message.text is not None else texts_of_chunks[message.chunk_id]
-        texts = [whole] if message.segments == 1 else split(whole, message.encoding)
+        encoding, texts, references = message.encoding, [whole], 1
+        if message.segments > 1:
+            encoding, texts, references = self._bind.parts(whole, encoding, message.segments)
         sender = message.sender if message.sender is not None else self._default_sender
         lane = self._desk.hand[message.lane]
         self._desk.journeys[message.message_id] = Journey(message, len(texts), marked_at)
@@ -198,10 +199,10 @@ class Dispatcher:
                     sender,
                     message.recipient,
                     text,
-                    message.encoding,
+                    encoding,
                     part,
                     len(texts),
-                    message.message_id % 256,
+                    message.message_id % references,
                     message.expires_at,
                 )
             )

@@ -1,0 +1,20 @@
+"""What the store has to know of a carrier's URL: a carrier is its URL, and whoever connects reads the rest of it."""
+
+from urllib.parse import parse_qsl, urlsplit
+
+
+def only_receives(url: str) -> bool:
+    """Whether nothing can be sent over it: it binds as a receiver."""
+    return _option(url, "bind") == "receiver"
+
+
+def one_receipt(url: str) -> bool:
+    """Whether a long message has one receipt that says how all of it ended: it goes out whole, or the last part's stands for all."""
+    return _option(url, "receipt") == "last" or _option(url, "long") == "payload"
+
+
+def _option(url: str, name: str) -> str | None:
+    try:
+        return dict(parse_qsl(urlsplit(url).query)).get(name)
+    except ValueError:
+        return None
