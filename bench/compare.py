@@ -127,6 +127,8 @@ class _Run:
         candidates = self._report.candidates
         for number in range(1, self._report.rounds + 1):
             for candidate in candidates:
+                if number > candidate.rounds_max:
+                    continue
                 await self._try(f"round {number}", candidate, trials.rate(candidate, folder))
                 if not candidate.only_rate:
                     await self._try(f"round {number}, 50 ms", candidate, trials.delayed(candidate, folder))

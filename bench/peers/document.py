@@ -244,7 +244,7 @@ def _header(report: Report) -> list[str]:
         versions |= candidate.versions
     facts.append(f"- **peers**: {', '.join(f'{name} {version}' for name, version in versions.items()) or 'none'}")
     facts.append(
-        f"- **figures**: medians of {report.rounds}, latency and kills of one; the whole run took {report.took_s / 60:.0f} minutes"
+        f"- **figures**: medians of {report.rounds} (Jasmin, which is slow: of one), latency and kills of one; the whole run took {report.took_s / 60:.0f} minutes"
     )
     remarks = "\n".join(f"- {line}" for line in _remarks(report))
     return ["\n".join(facts), remarks]

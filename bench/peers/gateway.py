@@ -83,6 +83,9 @@ class Candidate:
     has_window: bool = True
     """Whether window ÷ round trip says anything of it."""
 
+    rounds_max: int = 3
+    """How often its rates are measured at most."""
+
     only_rate: bool = False
     """Whether nothing but its rate is of interest."""
 

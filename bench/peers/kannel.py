@@ -19,7 +19,7 @@ from bench.processes import Program
 
 STORES = {"memory": "no store (its default)", "file": "file store", "spool": "spool store"}
 
-SIZES = {"memory": Sizes(30_000, 10_000, 10_000), "file": Sizes(20_000, 10_000, 10_000), "spool": Sizes(12_000, 8_000, 10_000)}
+SIZES = {"memory": Sizes(20_000, 10_000, 10_000), "file": Sizes(15_000, 10_000, 10_000), "spool": Sizes(8_000, 8_000, 10_000)}
 
 BULK = (8, 100)
 ONE_BY_ONE = (32, 1)
