@@ -8,6 +8,7 @@ EXIT       ?=
 KILLS      ?= 200
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+PEERS_ARGS ?=
 
 # Of one, so that a newer uv writes the same lock; only `make lock` installs it, outside .venv.
 UV_VERSION := 0.13.9
@@ -24,11 +25,11 @@ CODE := src tests tools $(wildcard bench)
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test check format bench soak lock clean
+.PHONY: help install demo test check format bench bench-peers soak lock clean
 
 help: ## print this list
-	@awk 'BEGIN {FS = ":[^#]*## "} /^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
-	@printf '\nVariables: RECIPIENTS=%s PORT=%s EXIT=%s for demo, PYTEST_ARGS for test, KILLS=%s for soak, BENCH_ARGS for bench, PYTHON.\n' \
+	@awk 'BEGIN {FS = ":[^#]*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
+	@printf '\nVariables: RECIPIENTS=%s PORT=%s EXIT=%s for demo, PYTEST_ARGS for test, KILLS=%s for soak, BENCH_ARGS for bench, PEERS_ARGS for bench-peers, PYTHON.\n' \
 		'$(RECIPIENTS)' '$(PORT)' '$(EXIT)' '$(KILLS)'
 
 install: .venv/.runtime ## make .venv with the command .venv/bin/clarion (light core only)
@@ -52,6 +53,9 @@ format: .venv/.dev ## write the code the way `check` wants it
 
 bench: .venv/.dev ## measure, and print each figure with what dominates it
 	$(RUN) bench/run.py $(BENCH_ARGS)
+
+bench-peers: .venv/.dev ## measure beside Kannel and Jasmin, and write docs/benchmark.md (PEERS_ARGS="--quick")
+	$(RUN) bench/compare.py $(PEERS_ARGS)
 
 soak: .venv/.dev ## the kill test at KILLS seeded instants instead of 10
 	CLARION_TEST_KILLS=$(KILLS) $(RUN) -m pytest -s -o faulthandler_timeout=0 tests/acceptance/test_kill.py $(PYTEST_ARGS)

@@ -3,8 +3,8 @@
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -88,7 +88,7 @@ class House:
 
     async def progress(self) -> Progress:
         """Where all messages stand, as somebody who watches reads it."""
-        return await self.outside.store.read(_progress)
+        return await self.outside.store.read(read_progress)
 
     async def until_final(self, messages: int) -> None:
         """Wait until so many messages are final. Raises TimeoutError."""
@@ -119,29 +119,55 @@ async def house(place: Place, carrier: Carrier, *, organizations: int = 1, profi
     place.folder.mkdir(parents=True, exist_ok=True)
     await migrate(place.url)
     async with AsyncExitStack() as stack:
-        log_folder = stack.enter_context(TemporaryDirectory(prefix="clarion-bench-", dir=MEMORY if MEMORY.is_dir() else place.folder))
-        log_file = Path(log_folder) / "smsc.log"
-        log = ("--log-file", log_file) if carrier.log else ()
-        smsc = await processes.start("bench.smsc", "--answer-delay-ms", carrier.answer_delay_ms, *log, errors=place.folder / "smsc.err")
+        log_folder = stack.enter_context(log_folder_for(place.folder))
+        log_file = log_folder / "smsc.log"
+        smsc = await start_smsc(carrier, log_file, errors=place.folder / "smsc.err")
         stack.push_async_callback(smsc.stop)
         outside = await stack.enter_async_context(open_runtime(place.url))
-        keys = await outside.store.write(_furnish, outside, int(smsc.line), carrier, organizations)
-        arguments: list[object] = [place.folder, place.folder / "lag"]
-        arguments += ["--database-url", place.postgres_url] if place.postgres_url else []
-        arguments += ["--profile", profile] if profile else []
-        server = await processes.start("bench.server", *arguments, errors=place.folder / "server.err")
+        keys = await outside.store.write(furnish, outside, int(smsc.line), carrier, organizations)
+        server = await start_server(place, profile)
         stack.push_async_callback(server.stop)
         started = json.loads(server.line)
-        # No limit of our own: what is measured must wait for the server alone.
-        connector = aiohttp.TCPConnector(limit=0)
-        http = await stack.enter_async_context(aiohttp.ClientSession(started["url"], connector=connector))
-        async with asyncio.timeout(PATIENCE_S):
-            while not await _is_ready(http):
-                await asyncio.sleep(POLL_S)
+        http = await stack.enter_async_context(client(started["url"]))
+        await until_ready(http)
         yield House(place, server, smsc, http, keys, outside, started["threads"], log_file)
 
 
-def _furnish(connection: Connection, runtime: Runtime, port: int, carrier: Carrier, organizations: int) -> tuple[str, ...]:
+@contextmanager
+def log_folder_for(folder: Path) -> Iterator[Path]:
+    """A folder for an SMSC's log, off the disk that is measured where that can be had."""
+    with TemporaryDirectory(prefix="clarion-bench-", dir=MEMORY if MEMORY.is_dir() else folder) as found:
+        yield Path(found)
+
+
+async def start_smsc(carrier: Carrier, log_file: Path, *, errors: Path) -> Program:
+    """The simulated SMSC; its line is its port."""
+    log = ("--log-file", log_file) if carrier.log else ()
+    return await processes.start("bench.smsc", "--answer-delay-ms", carrier.answer_delay_ms, *log, errors=errors)
+
+
+async def start_server(place: Place, profile: Path | None = None) -> Program:
+    """Clarion on a free port; its line is JSON with the URL."""
+    arguments: list[object] = [place.folder, place.folder / "lag"]
+    arguments += ["--database-url", place.postgres_url] if place.postgres_url else []
+    arguments += ["--profile", profile] if profile else []
+    return await processes.start("bench.server", *arguments, errors=place.folder / "server.err")
+
+
+def client(url: str | None) -> aiohttp.ClientSession:
+    """No limit of our own: what is measured must wait for the server alone."""
+    return aiohttp.ClientSession(url, connector=aiohttp.TCPConnector(limit=0))
+
+
+async def until_ready(http: aiohttp.ClientSession) -> None:
+    """Wait until the server can store and send. Raises TimeoutError."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not await _is_ready(http):
+            await asyncio.sleep(POLL_S)
+
+
+def furnish(connection: Connection, runtime: Runtime, port: int, carrier: Carrier, organizations: int) -> tuple[str, ...]:
+    """Organizations with money for anything, and the SMSC as their carrier; the keys."""
     now = runtime.clock.now()
     keys: list[str] = []
     for number in range(organizations):
@@ -156,7 +182,8 @@ def _furnish(connection: Connection, runtime: Runtime, port: int, carrier: Carri
     return tuple(keys)
 
 
-def _progress(connection: Connection) -> Progress:
+def read_progress(connection: Connection) -> Progress:
+    """Where all messages stand."""
     ended, final = rows.all(
         connection,
         "SELECT coalesce(sum(sent_count + delivered_count + undelivered_count + refused_count), 0),"

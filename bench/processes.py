@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -73,16 +74,41 @@ def thread_cpu_s(pid: int, thread_id: int) -> float:
     return _cpu_s(Path(f"/proc/{pid}/task/{thread_id}/stat"))
 
 
-def family_cpu_s(pid: int) -> float:
-    """Of a process and its children, those that have ended included."""
-    total = _cpu_s(Path(f"/proc/{pid}/stat"), ended_children=True)
+def family(pid: int) -> list[int]:
+    """A process and all that came from it and are still there."""
+    parents: dict[int, list[int]] = defaultdict(list)
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
-            if int(_fields(stat)[1]) == pid:
-                total += _cpu_s(stat)
+            parents[int(_fields(stat)[1])].append(int(stat.parent.name))
         except OSError:
             continue  # ended between the list and the look
+    found = [pid]
+    for parent in found:
+        found += parents[parent]
+    return found
+
+
+def family_cpu_s(pid: int) -> float:
+    """Of a process and all that came from it, those that have ended included."""
+    total = 0.0
+    for member in family(pid):
+        try:
+            total += _cpu_s(Path(f"/proc/{member}/stat"), ended_children=True)
+        except OSError:
+            continue  # as above
     return total
+
+
+def family_memory_mb(pid: int) -> float:
+    """What a process and all that came from it hold, what they share counted once (PSS, proc(5))."""
+    kilobytes = 0
+    for member in family(pid):
+        try:
+            lines = Path(f"/proc/{member}/smaps_rollup").read_text().splitlines()
+        except OSError:
+            continue  # as above
+        kilobytes += next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
+    return kilobytes / 1024
 
 
 def machine_cpu_s() -> float:

@@ -62,7 +62,7 @@ class _Bench:
         report.show_machine(self._console, facts)
         folder = Path(tempfile.mkdtemp(prefix="bench-", dir=cache))
         try:
-            with _postgres(folder / "postgres", wanted="postgres" in self._parts) as server:
+            with postgres_server(folder / "postgres", wanted="postgres" in self._parts) as server:
                 await self._measure_all(rounds, folder, server)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -136,7 +136,7 @@ class _Bench:
 
 
 @contextmanager
-def _postgres(folder: Path, *, wanted: bool) -> Iterator[Any]:
+def postgres_server(folder: Path, *, wanted: bool) -> Iterator[Any]:
     """A PostgreSQL of this run's own, as it comes: with fsync."""
     if not wanted:
         yield None
