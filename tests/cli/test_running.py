@@ -59,7 +59,8 @@ def test_a_first_start_says_all_that_is_needed_and_the_rest_works_beside_it(besi
         assert printed.endswith("\n"), verb
     history = clarion.json("messages", "show", sent["results"][0]["id"], *place)
     assert history["id"] == sent["results"][0]["id"]
-    assert history["events"][0]["what"] == "accepted"
+    assert [event["what"] for event in history["events"][:3]] == ["request", "accepted", "routed"]
+    assert history["events"][0]["detail"] == history["request_id"]
     assert "254712345678" in clarion("messages", "show", sent["results"][0]["id"], *place).stdout
 
     other = clarion.json("keys", "create", "--name", "other", *place)
