@@ -243,9 +243,8 @@ def _header(report: Report) -> list[str]:
     for candidate in report.candidates:
         versions |= candidate.versions
     facts.append(f"- **peers**: {', '.join(f'{name} {version}' for name, version in versions.items()) or 'none'}")
-    facts.append(
-        f"- **figures**: medians of {report.rounds} (Jasmin, which is slow: of one), latency and kills of one; the whole run took {report.took_s / 60:.0f} minutes"
-    )
+    rounds = f"medians of {report.rounds} (Jasmin, which is slow: of one), latency and kills of one"
+    facts.append(f"- **figures**: {rounds}; the whole run took {report.took_s / 60:.0f} minutes")
     remarks = "\n".join(f"- {line}" for line in _remarks(report))
     return ["\n".join(facts), remarks]
 
