@@ -19,7 +19,7 @@ from schemathesis.engine.events import EngineEvent, FatalError, NonFatalError, S
 from tests.acceptance.furnished import TAKEN_ONCE, Document, enriched, furnish, operations
 from tests.acceptance.harness import server
 
-SECONDS = int(os.environ.get("CLARION_TEST_FUZZ_SECONDS", "40"))
+SECONDS = int(os.environ.get("CLARION_TEST_FUZZ_SECONDS", "15"))
 """On each database."""
 
 SEED = int(os.environ.get("CLARION_TEST_SEED", str(random.SystemRandom().randrange(1_000_000))))
