@@ -74,24 +74,24 @@ def thread_cpu_s(pid: int, thread_id: int) -> float:
     return _cpu_s(Path(f"/proc/{pid}/task/{thread_id}/stat"))
 
 
-def family(pid: int) -> list[int]:
-    """A process and all that came from it and are still there."""
-    parents: dict[int, list[int]] = defaultdict(list)
+def family(*pids: int) -> list[int]:
+    """Processes and all that came from them and are still there."""
+    children: dict[int, list[int]] = defaultdict(list)
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
-            parents[int(_fields(stat)[1])].append(int(stat.parent.name))
+            children[int(_fields(stat)[1])].append(int(stat.parent.name))
         except OSError:
             continue  # ended between the list and the look
-    found = [pid]
+    found = list(pids)
     for parent in found:
-        found += parents[parent]
+        found += children[parent]
     return found
 
 
-def family_cpu_s(pid: int) -> float:
-    """Of a process and all that came from it, those that have ended included."""
+def family_cpu_s(*pids: int) -> float:
+    """Of processes and all that came from them, those that have ended included."""
     total = 0.0
-    for member in family(pid):
+    for member in family(*pids):
         try:
             total += _cpu_s(Path(f"/proc/{member}/stat"), ended_children=True)
         except OSError:
@@ -99,10 +99,10 @@ def family_cpu_s(pid: int) -> float:
     return total
 
 
-def family_memory_mb(pid: int) -> float:
-    """What a process and all that came from it hold, what they share counted once (PSS, proc(5))."""
+def family_memory_mb(*pids: int) -> float:
+    """What processes and all that came from them hold, what they share counted once (PSS, proc(5))."""
     kilobytes = 0
-    for member in family(pid):
+    for member in family(*pids):
         try:
             lines = Path(f"/proc/{member}/smaps_rollup").read_text().splitlines()
         except OSError:

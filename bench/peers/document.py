@@ -293,7 +293,7 @@ def _how(report: Report) -> str:
     for candidate in report.candidates:
         sizes = candidate.sizes
         counts = f"{sizes.messages:,} messages"
-        if not candidate.only_rate:
+        if not candidate.is_variant:
             counts += f", {sizes.delayed:,} with the slow carrier, {sizes.killed:,} for the kill"
         lines.append(f"- **{candidate.name}**: {candidate.settings}. {counts}.")
     return "\n".join(lines)

@@ -86,8 +86,8 @@ class Candidate:
     rounds_max: int = 3
     """How often its rates are measured at most."""
 
-    only_rate: bool = False
-    """Whether nothing but its rate is of interest."""
+    is_variant: bool = False
+    """Whether only its messages enter another way, so that a slow carrier and a kill find what they find without it."""
 
     stores_apart: bool = False
     """Whether something else than its own processes keeps its messages."""

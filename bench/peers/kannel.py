@@ -92,7 +92,7 @@ def candidates(cache: Path) -> Sequence[Candidate]:
         sizes=SIZES["memory"],
         settings="the same with one recipient in each request, over 32 connections",
         versions=versions,
-        only_rate=True,
+        is_variant=True,
     )
     return [found[0], one_by_one, *found[1:]]
 

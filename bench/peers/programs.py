@@ -79,7 +79,7 @@ async def gone(pid: int) -> None:
 
 def kill_families(pids: Iterable[int]) -> None:
     """SIGKILL for these and all that came from them; the list is made before the first one falls."""
-    for member in [member for pid in pids for member in processes.family(pid)]:
+    for member in processes.family(*pids):
         with suppress(ProcessLookupError):
             os.kill(member, signal.SIGKILL)
 

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple
@@ -57,15 +57,14 @@ async def rate(candidate: Candidate, folder: Path) -> Figures:
     async with _stage(candidate, folder, Carrier()) as (gateway, _):
         watch = _Watch(gateway.pids())
         async with watch.sampling():
-            before, begin = watch.cpu_s(), time.perf_counter()
+            begin = time.perf_counter()
             await gateway.send(messages)
             accepted = time.perf_counter()
             ended, finished = (await _finished(gateway, messages))[-1]
-            cpu_s = watch.cpu_s() - before
     return {
         "rate": finished / (ended - begin),
         "accepted": messages / (accepted - begin),
-        "cpu": cpu_s / messages * 1000,
+        "cpu": watch.cpu_s(ended) / messages * 1000,
         "memory": watch.peak_mb,
         "missing": messages - finished,
     }
@@ -218,12 +217,16 @@ class _Watch:
 
     pids: Sequence[int]
     peak_mb: float = 0.0
+    samples: list[tuple[float, float]] = field(default_factory=list)
+    """When, and the CPU seconds until then."""
 
-    def cpu_s(self) -> float:
-        return sum(processes.family_cpu_s(pid) for pid in self.pids)
+    def cpu_s(self, until: float) -> float:
+        """From the beginning to the first look at or after this time: what follows is only waiting for what is missing."""
+        return next(cpu_s for at, cpu_s in self.samples if at >= until) - self.samples[0][1]
 
     @asynccontextmanager
     async def sampling(self) -> AsyncIterator[None]:
+        self._look()
         running = asyncio.create_task(self._sample())
         try:
             yield
@@ -233,8 +236,10 @@ class _Watch:
 
     async def _sample(self) -> None:
         while True:
-            self._look()
             await asyncio.sleep(SAMPLE_S)
+            self._look()
 
     def _look(self) -> None:
-        self.peak_mb = max(self.peak_mb, sum(processes.family_memory_mb(pid) for pid in self.pids))
+        at = time.perf_counter()
+        self.samples.append((at, processes.family_cpu_s(*self.pids)))
+        self.peak_mb = max(self.peak_mb, processes.family_memory_mb(*self.pids))
