@@ -179,6 +179,26 @@ async def accept(runtime: Runtime, catalog: Catalog, order: Order) -> Accepted:
         unwanted |= accepted
 
 
+def draft_of(runtime: Runtime, order: Order, lane: int, now: int) -> Draft:
+    """The broadcast that an order begins."""
+    return Draft(
+        public_id=runtime.ids.broadcast(now),
+        organization_id=order.organization.id,
+        campaign_id=order.campaign_id,
+        face=order.face,
+        lane=lane,
+        sender=order.sender,
+        text=order.text,
+        not_before=order.not_before,
+        expires_at=(order.not_before or now) + VALIDITY_MICROS,
+        now=now,
+        name=order.name,
+        refunds_failed=order.refunds_failed or order.organization.refunds_failed,
+        pace=order.pace,
+        request_id=order.request_id,
+    )
+
+
 async def _opted_out(runtime: Runtime, order: Order, unique: Unique) -> set[int]:
     return await runtime.store.read(broadcasts.opted_out, order.organization.id, [number for number in unique.numbers if number])
 
@@ -191,22 +211,7 @@ async def _accept(
     outgoing = await prepare(turn, catalog, order, unique, unwanted, rejections)
     if order.needs_recipient and not outgoing.indexes:
         raise NobodyLeft(unique.recipients, rejections)
-    draft = Draft(
-        public_id=runtime.ids.broadcast(now),
-        organization_id=order.organization.id,
-        campaign_id=order.campaign_id,
-        face=order.face,
-        lane=order.lane,
-        sender=order.sender,
-        text=order.text,
-        not_before=order.not_before,
-        expires_at=(order.not_before or now) + VALIDITY_MICROS,
-        now=now,
-        name=order.name,
-        refunds_failed=order.refunds_failed or order.organization.refunds_failed,
-        pace=order.pace,
-        request_id=order.request_id,
-    )
+    draft = draft_of(runtime, order, order.lane, now)
     offsets = await _store(runtime, turn, _Body(order, draft, unique.numbers, outgoing), unique.recipients, rejections)
     if isinstance(offsets, set):
         return offsets

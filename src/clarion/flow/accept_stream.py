@@ -17,10 +17,10 @@ from clarion.core.layout import lay_out
 from clarion.core.phone import parse_many
 from clarion.core.sheet import Row
 from clarion.core.template import Template
-from clarion.flow.accept import RECIPIENT_CHARACTERS_MAX, SLICE, VALIDITY_MICROS, Order, Outgoing, Rejection, Turn, Unique, prepare
+from clarion.flow.accept import RECIPIENT_CHARACTERS_MAX, SLICE, Order, Outgoing, Rejection, Turn, Unique, draft_of, prepare
 from clarion.runtime import Runtime
 from clarion.store import broadcasts, imports, wallets
-from clarion.store.broadcasts import ChunkDraft, Draft
+from clarion.store.broadcasts import ChunkDraft
 from clarion.store.catalog import Catalog
 from clarion.store.imports import Begun, Landed, Slice
 from clarion.store.scratch import SeenNumbers
@@ -101,20 +101,7 @@ async def accept_stream(runtime: Runtime, catalog: Catalog, stream: Stream, told
     Raises `broadcasts.Abandoned` where sweep was there first, and what reading the rows raises.
     """
     order, now = stream.order, runtime.clock.now()
-    draft = Draft(
-        public_id=runtime.ids.broadcast(now),
-        organization_id=order.organization.id,
-        campaign_id=order.campaign_id,
-        face=order.face,
-        lane=LANE,
-        sender=order.sender,
-        text=order.text,
-        not_before=order.not_before,
-        expires_at=(order.not_before or now) + VALIDITY_MICROS,
-        now=now,
-        name=order.name,
-        refunds_failed=order.refunds_failed or order.organization.refunds_failed,
-    )
+    draft = draft_of(runtime, order, LANE, now)
     begun = await runtime.write_patiently(imports.begin, draft, max(stream.rows_max, 1), billed=order.organization.billing != "none")
     store = _Store(runtime, stream, begun)
     try:

@@ -61,17 +61,6 @@ class Reserved(NamedTuple):
     available_milli: int
 
 
-class Outgoing(NamedTuple):
-    """A message to be stored; its place in the sequence is its offset in the broadcast. `text` None: the broadcast's."""
-
-    recipient: int
-    sender: str | None
-    text: str | None
-    encoding: str
-    segments: int
-    price_milli: int
-
-
 class ChunkDraft(NamedTuple):
     """A range of message ids of one carrier."""
 
@@ -239,11 +228,10 @@ def opted_out(connection: Connection, organization_id: int, recipients: Sequence
         connection, "SELECT 1 FROM suppressions WHERE organization_id = :organization_id LIMIT 1", organization_id=organization_id
     ):
         return set()
-    # PostgreSQL takes an array to the index at once; a join it plans for ten rows: 5 ms instead of 26 for 10,000 among 100,000.
-    among = "IN (SELECT recipient FROM v)" if connection.dialect.name == "sqlite" else "= ANY (ARRAY(SELECT recipient FROM v))"
     found = rows.execute(
         connection,
-        f"SELECT s.recipient FROM suppressions s WHERE s.organization_id = :organization_id AND s.recipient {among}",
+        "SELECT s.recipient FROM suppressions s WHERE s.organization_id = :organization_id"
+        f" AND s.recipient {rows.among(connection, 'recipient')}",
         v=({"recipient": "bigint"}, [(recipient,) for recipient in recipients]),
         organization_id=organization_id,
     )

