@@ -125,4 +125,4 @@ class _Feeder:
 
 
 def _submission(number: int) -> Submission:
-    return Submission(number, 1, "CLARION", 254_700_000_000 + number, TEXT, GSM7)
+    return Submission(number, 1, "CLARION", 254_700_000_000 + number, TEXT, GSM7, 1, 1, 0, None)

@@ -99,6 +99,10 @@ def message(number: int, text: str = "Hello", **changes: object) -> Submission:
         "recipient": 254_700_000_000 + number,
         "text": text,
         "encoding": measure(text).encoding,
+        "part": 1,
+        "parts": 1,
+        "part_reference": 0,
+        "expires_at": None,
     }
     return Submission(**{**values, **changes})  # type: ignore[arg-type]
 

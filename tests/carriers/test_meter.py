@@ -1,6 +1,7 @@
 """What a bind counts: whole batches, statuses by name and no more of them than are worth a series, the time of one submit at a time."""
 
 import pytest
+from msgspec.structs import replace
 
 from clarion.carriers.interface import Answer, InboundText, Receipt, Submission
 from clarion.carriers.meter import BUCKETS_S, NEVER_SENT, NO_ANSWER, OTHER, STATUSES_MAX, Meter, status_of
@@ -9,7 +10,7 @@ from clarion.core.states import Outcome
 
 
 def submissions(count: int) -> list[Submission]:
-    return [Submission(number, 1, "ACME", 254_700_000_000, "Hi", "gsm7") for number in range(1, count + 1)]
+    return [Submission(number, 1, "ACME", 254_700_000_000, "Hi", "gsm7", 1, 1, 0, None) for number in range(1, count + 1)]
 
 
 def answers(given: list[Submission], outcome: Outcome = Outcome.SENT, reason: str = "") -> list[Answer]:
@@ -67,10 +68,10 @@ def test_one_round_trip_is_measured_at_a_time() -> None:
 
 
 def test_receipts_and_texts() -> None:
-    receipt = Receipt(1, "7", "254700000000", "ACME", "delivered", "", -1, b"")
+    receipt = Receipt("7", "254700000000", "ACME", "delivered", "", -1, b"", 1)
     text = InboundText(2, "254700000000", "ACME", "Hi", 0, b"")
     meter = Meter()
-    meter.delivered([receipt, receipt._replace(state="undelivered"), receipt._replace(state=""), receipt, text])
+    meter.delivered([receipt, replace(receipt, state="undelivered"), replace(receipt, state=""), receipt, text])
     assert meter.receipts == {"delivered": 2, "undelivered": 1, "intermediate": 1}
     assert meter.texts == 1
 

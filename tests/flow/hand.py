@@ -6,11 +6,13 @@ from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
+from msgspec.structs import replace
 from sqlalchemy import Connection
 from tests.flow.rig import add_carrier, add_organization, numbers
 
 from clarion.broker.local import LocalBroker
 from clarion.core.states import COUNTED
+from clarion.core.submission import Receipt
 from clarion.flow.accept import Accepted, Order, accept
 from clarion.flow.settings import Settings
 from clarion.runtime import Runtime
@@ -21,7 +23,7 @@ from clarion.store.catalog import Organization, load_organization
 from clarion.store.deliveries import Fact
 from clarion.store.marks import Marked, Taken
 from clarion.store.outcomes import Batch
-from clarion.store.receipts import Note, Recorded
+from clarion.store.receipts import Recorded
 from clarion.wiring.machine import SystemIds, SystemRandom, SystemTimer
 
 NOW = 1_700_000_000_000_000
@@ -138,7 +140,7 @@ class Hand:
         batch = Batch(self.carrier_id, facts, [], [], [])._replace(**others)
         await self.store.write(outcomes.record_outcomes, batch, None, self.at)
 
-    async def receive(self, *notes: Note, form: str | None = None, carrier_id: int | None = None) -> Recorded:
+    async def receive(self, *notes: Receipt, form: str | None = None, carrier_id: int | None = None) -> Recorded:
         return await self.store.write(receipts.record_receipts, carrier_id or self.carrier_id, form, notes, self.at)
 
     async def all(self, query: Any) -> list[Any]:
@@ -195,13 +197,13 @@ def fact(message: Marked, state: str, carrier_id: int | None = 1, **changes: Any
     return made._replace(**changes)
 
 
-def note(reference: str, recipient: int | str, state: str = "delivered", **changes: Any) -> Note:
+def note(reference: str, recipient: int | str, state: str = "delivered", **changes: Any) -> Receipt:
     """A receipt as receive stores it."""
-    made = Note(reference, str(recipient), "CLARION", state, "" if state == "delivered" else "UNDELIV err:034", -1, b"raw")
-    return made._replace(**changes)
+    made = Receipt(reference, str(recipient), "CLARION", state, "" if state == "delivered" else "UNDELIV err:034", -1, b"raw")
+    return replace(made, **changes)
 
 
-def about(message: Marked, state: str = "delivered", **changes: Any) -> Note:
+def about(message: Marked, state: str = "delivered", **changes: Any) -> Receipt:
     """The receipt of a message that `fact` sent."""
     return note(f"r{message.message_id}", message.recipient, state, **changes)
 

@@ -88,7 +88,7 @@ class Desk:
 async def desk(store: Store, window: int = 10) -> Desk:
     hand = await by_hand(store)
     bind = PlayedBind(window)
-    dispatcher = Dispatcher(hand.runtime, await hand.lease(), hand.carrier_id, bind, TokenBucket(0, 1), "CLARION")
+    dispatcher = Dispatcher(hand.runtime, await hand.lease(), hand.carrier_id, bind, TokenBucket(0, 1))
     return Desk(hand, dispatcher, bind)
 
 

@@ -108,7 +108,7 @@ class TestReceive:
         messages = (await hand.take()).messages
         await hand.record([fact(message, "sent", hand.carrier_id) for message in messages])
         receipts = [
-            Receipt(k, f"r{m.message_id}", str(m.recipient), "CLARION", state, "", -1, b"")
+            Receipt(f"r{m.message_id}", str(m.recipient), "CLARION", state, "", -1, b"", k)
             for k, (m, state) in enumerate(zip(messages, ["delivered", "undelivered"], strict=True))
         ]
         one, two = (Receiver(hand.runtime, hand.carrier_id, None) for _ in range(2))
@@ -123,7 +123,7 @@ class TestReceive:
     async def test_texts_become_rows_beside_receipts(self, hand: Hand) -> None:
         receiver = Receiver(hand.runtime, hand.carrier_id, None)
         text = InboundText(1, "254700000001", "CLARION", "STOP", 0, b"STOP")
-        await receiver.receive([text, Receipt(2, "77", "254700000001", "CLARION", "delivered", "", -1, b"")])
+        await receiver.receive([text, Receipt("77", "254700000001", "CLARION", "delivered", "", -1, b"", 2)])
         assert await hand.all(sa.select(t.inbound.c.sender, t.inbound.c.text)) == [("254700000001", "STOP")]
         assert await hand.all(sa.select(t.orphans.c.carrier_reference)) == [("77",)]
 

@@ -22,11 +22,11 @@ LONG = "x" * 400
 
 
 def submission(message_id: int, part: int = 1, parts: int = 1, attempt: int = 1) -> Submission:
-    return Submission(message_id, attempt, "ACME", 254_700_000_000, "Hi", "gsm7", part, parts)
+    return Submission(message_id, attempt, "ACME", 254_700_000_000, "Hi", "gsm7", part, parts, 0, None)
 
 
 def journey(message_id: int, marked_at: int = 5) -> Journey:
-    message = Marked(message_id, 1, 1, 1, 2, 1, 254_700_000_000, None, "Hi", "gsm7", 1, 0, None)
+    message = Marked(message_id, 1, "", 254_700_000_000, "Hi", "gsm7", 1, 1, 0, None, 1, 1, 1, 2, 1, 0)
     return Journey(message, 1, marked_at)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from clarion.core.states import State
+from clarion.core.submission import Receipt
 from clarion.store import (
     Store,
     binds,
@@ -87,8 +88,8 @@ async def world(store: Store) -> Store:
     facts.append(fact(4, State.RETRY, attempt=2, due_at=NOW + HOUR))
     await store.write(deliveries.record, facts, NOW + 1, (), [AttemptFact(first + 4, 1, carrier_id, None, "throttled", "busy")])
     notes = [
-        receipts.Note("700", "254712000000", "", "delivered", "DELIVRD", -1, b""),
-        receipts.Note("701", "254712000001", "", "undelivered", "UNDELIV err:034", -1, b""),
+        Receipt("700", "254712000000", "", "delivered", "DELIVRD", -1, b""),
+        Receipt("701", "254712000001", "", "undelivered", "UNDELIV err:034", -1, b""),
     ]
     await store.write(receipts.record_receipts, carrier_id, None, notes, NOW + 2)
     return store
@@ -176,7 +177,7 @@ async def test_what_is_overdue_is_found_when_it_is(world: Store) -> None:
 
 
 async def test_a_receipt_that_fits_nothing_is_an_orphan_after_an_hour(world: Store) -> None:
-    notes = [receipts.Note(f"9{number}", "254700000000", "", "delivered", "", -1, b"") for number in range(EXAMPLES_MAX + 2)]
+    notes = [Receipt(f"9{number}", "254700000000", "", "delivered", "", -1, b"") for number in range(EXAMPLES_MAX + 2)]
     await world.write(receipts.record_receipts, 1, None, notes, NOW)
     assert await codes(world) == set()
     found = {finding.code: finding for finding in await world.read(examine, NOW + 2 * HOUR)}
@@ -245,7 +246,7 @@ async def test_the_history_of_every_other(world: Store, offset: int, state: str,
 
 
 async def test_a_history_shows_receipts_that_were_not_taken_for_it(world: Store) -> None:
-    note = receipts.Note("2bc", "254799999999", "", "delivered", "DELIVRD", -1, b"")  # 700 in hexadecimal, of another number
+    note = Receipt("2bc", "254799999999", "", "delivered", "DELIVRD", -1, b"")  # 700 in hexadecimal, of another number
     await world.write(receipts.record_receipts, 1, None, [note], NOW + 5)
     assert (await world.write(orphans.retry_page, 0, NOW + 4, NOW + 5)).fitted == 0
     found = await offset_history(world, 1)

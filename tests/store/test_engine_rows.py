@@ -3,11 +3,12 @@
 import re
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
+from msgspec import Struct
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
@@ -104,7 +105,7 @@ async def test_a_guarded_insert_returns_what_it_inserted(store: Store) -> None:
     assert sorted(await store.write(insert, 501, 200)) == list(range(601, 701))
 
 
-class Person(NamedTuple):
+class Person(Struct, frozen=True, array_like=True):
     id: int
     name: str | None
     maybe: int | None
@@ -125,7 +126,7 @@ async def test_many_rows_are_read_as_they_are(store: Store, count: int) -> None:
         )
 
     found = await store.read(read)
-    assert found == [Person._make(row) for row in reversed(data[:500])]
+    assert found == [Person(*row) for row in reversed(data[:500])]
     assert all(isinstance(row, Person) for row in found)
 
 

@@ -10,11 +10,11 @@ from sqlalchemy import Connection
 from tests.flow.hand import NOW, PRICE, Hand, by_hand, counters_are_exact, ledger_is_exact
 
 from clarion.core.states import HELD, RANK, UNSETTLED, State
+from clarion.core.submission import Receipt
 from clarion.store import Store, deliveries, outcomes, receipts
 from clarion.store import tables as t
 from clarion.store.deliveries import Fact
 from clarion.store.outcomes import Batch, LateAnswer
-from clarion.store.receipts import Note
 
 MESSAGES = 6
 """Of one broadcast, in two chunks of three."""
@@ -133,7 +133,7 @@ def _apply(connection: Connection, hand: Played, name: str, data: list[Said], be
         deliveries.record(connection, [fact for fact in facts if fact.message_id not in begun or fact.state == State.RETRY], NOW)
     elif name == "receipts":
         notes = [
-            Note(f"m{message_id}a{attempt}", str(_recipient(hand, message_id)), "CLARION", state, "why", -1, b"")
+            Receipt(f"m{message_id}a{attempt}", str(_recipient(hand, message_id)), "CLARION", state, "why", -1, b"")
             for message_id, attempt, state in usable
         ]
         receipts.record_receipts(connection, hand.carrier_id, None, notes, NOW)

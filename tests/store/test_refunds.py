@@ -112,7 +112,7 @@ async def test_one_that_failed_and_was_delivered_in_one_batch_keeps_its_charge(h
     await hand.record([retry], attempts=[ended])
     again = (await hand.take()).messages
     await hand.record([fact(again[0], State.SENT)])
-    await hand.receive(about(first, State.UNDELIVERED), about(first)._replace(reference="r-early"))
+    await hand.receive(about(first, State.UNDELIVERED), about(first, reference="r-early"))
     assert (await hand.states())[first.message_id] == State.DELIVERED
     assert (await booked(hand, "charge"), await booked(hand, "refund")) == (PRICE, 0)
     await exact(hand)

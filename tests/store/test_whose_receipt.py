@@ -14,7 +14,6 @@ from clarion.flow.receive import Receiver
 from clarion.store import Store, orphans
 from clarion.store import tables as t
 from clarion.store.marks import Marked
-from clarion.store.receipts import Note
 
 TWENTY = 20
 """Receipts that show a form."""
@@ -242,7 +241,7 @@ async def test_a_carrier_is_known_for_its_form_after_twenty_votes(hand: Hand) ->
     receiver = Receiver(hand.runtime, hand.carrier_id, None)
 
     def receipt(message: Marked) -> Receipt:
-        return Receipt(1, str(0xABCD00 + message.message_id), str(message.recipient), "CLARION", "delivered", "", -1, b"")
+        return Receipt(str(0xABCD00 + message.message_id), str(message.recipient), "CLARION", "delivered", "", -1, b"", 1)
 
     await receiver.receive([receipt(message) for message in messages[:-1]])
     assert receiver.form is None
@@ -257,7 +256,7 @@ async def test_a_form_that_changes_is_learned_anew(hand: Hand) -> None:
     messages = await mark(hand, TWENTY)
     await hand.record([fact(m, "sent", hand.carrier_id, reference=f"{0xABCD00 + m.message_id:x}") for m in messages])
     for m in messages:
-        await receiver.receive([Receipt(1, f"{0xABCD00 + m.message_id:x}", str(m.recipient), "CLARION", "delivered", "", -1, b"")])
+        await receiver.receive([Receipt(f"{0xABCD00 + m.message_id:x}", str(m.recipient), "CLARION", "delivered", "", -1, b"", 1)])
     assert receiver.form == "literal"
     assert set((await hand.states()).values()) == {"delivered"}
 
@@ -312,4 +311,4 @@ async def test_no_id_is_too_long_to_be_looked_up(hand: Hand, form: str | None) -
 
 
 def test_notes_are_what_receive_stores() -> None:
-    assert note("a", 1) == Note("a", "1", "CLARION", "delivered", "", -1, b"raw")
+    assert note("a", 1) == Receipt("a", "1", "CLARION", "delivered", "", -1, b"raw")

@@ -6,30 +6,14 @@ what was delivered is acknowledged to the carrier only when `acknowledge` is cal
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from msgspec import Struct
+
 from clarion.core.states import Outcome
+from clarion.core.submission import Receipt, Submission
 
-
-@dataclass(slots=True)
-class Submission:
-    """One part of one message, ready for the wire.
-
-    `part` counts from 1 in a message of `parts`; `part_reference` ties them together, in 16 bits. `text` is this part's share,
-    `encoding` is of `core.text`, or one that `Bind.parts` named. `expires_at` in microseconds, or None for the carrier's own validity.
-    """
-
-    message_id: int
-    attempt: int
-    sender: str
-    recipient: int
-    text: str
-    encoding: str
-    part: int = 1
-    parts: int = 1
-    part_reference: int = 0
-    expires_at: int | None = None
+__all__ = ["Answer", "Bind", "BindEvents", "InboundText", "Parts", "Place", "Receipt", "Submission"]
 
 
 class Parts(NamedTuple):
@@ -40,7 +24,7 @@ class Parts(NamedTuple):
     references: int
 
 
-class Answer(NamedTuple):
+class Answer(Struct, frozen=True, gc=False):
     """How a submission ended. `reference` is the carrier's id, lower case without leading zeros, empty if it gave none.
 
     A submission that was answered `unknown` (time-out, connection lost) may be answered a second time, when the carrier's
@@ -51,23 +35,6 @@ class Answer(NamedTuple):
     outcome: Outcome
     reference: str
     reason: str
-
-
-class Receipt(NamedTuple):
-    """What a carrier says of a message that it took. `state` is `delivered`, `undelivered`, or empty for an intermediate state.
-
-    `recipient` and `sender` are those of the message, as the carrier writes them (a receipt's source and destination).
-    `sequence` is what `acknowledge` wants back; `user_message_reference` is -1 where the carrier echoes none.
-    """
-
-    sequence: int
-    reference: str
-    recipient: str
-    sender: str
-    state: str
-    reason: str
-    user_message_reference: int
-    raw: bytes
 
 
 class InboundText(NamedTuple):

@@ -4,7 +4,7 @@ import re
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
-from operator import itemgetter
+from operator import attrgetter
 from typing import Final
 
 from clarion.carriers.interface import Answer, BindEvents, InboundText, Receipt, Submission
@@ -22,7 +22,7 @@ NEVER_SENT: Final = "not_sent"
 OTHER: Final = "other"
 
 _STATUS = re.compile(r"(ESME_\w+)?.* ?\((0x[0-9a-f]{8})\)")
-_REASON = itemgetter(Answer._fields.index("reason"))
+_REASON = attrgetter("reason")
 
 
 class Meter:
@@ -60,7 +60,7 @@ class Meter:
         if probe is None:
             return
         for answer in answers:
-            if answer[0] is probe:
+            if answer.submission is probe:
                 self._probe = None
                 if self._statuses[answer.reason] not in {NO_ANSWER, NEVER_SENT}:
                     self.round_trips[bisect_left(BUCKETS_S, now - self._probed_at)] += 1

@@ -13,7 +13,6 @@ from clarion.core.opt_out import opt_out_word
 from clarion.runtime import Runtime
 from clarion.store import inbound, optouts, receipts
 from clarion.store.optouts import Wish
-from clarion.store.receipts import Note
 
 VOTES_MIN = 20
 """Receipts of one form, with none of another between, after which a carrier is known for that form."""
@@ -35,9 +34,9 @@ class Receiver:
     async def receive(self, deliveries: Sequence[Receipt | InboundText]) -> None:
         """Store deliveries; on return they may be acknowledged."""
         now = self._runtime.clock.now()
-        notes = [_note(delivery) for delivery in deliveries if isinstance(delivery, Receipt)]
-        if notes:
-            recorded = await self._runtime.write_patiently(receipts.record_receipts, self._carrier_id, self.form, notes, now)
+        said = [delivery for delivery in deliveries if isinstance(delivery, Receipt)]
+        if said:
+            recorded = await self._runtime.write_patiently(receipts.record_receipts, self._carrier_id, self.form, said, now)
             if recorded.orphaned:
                 log.info("receipts.orphaned", carrier_id=self._carrier_id, count=recorded.orphaned)
             await self._learn(recorded.forms)
@@ -65,18 +64,6 @@ class Receiver:
                 self.form = form
                 await self._runtime.write_patiently(receipts.learn_form, self._carrier_id, form)
                 log.info("carrier.reference_form", carrier_id=self._carrier_id, form=form)
-
-
-def _note(receipt: Receipt) -> Note:
-    return Note(
-        receipt.reference,
-        receipt.recipient,
-        receipt.sender,
-        receipt.state,
-        receipt.reason,
-        receipt.user_message_reference,
-        receipt.raw,
-    )
 
 
 def _wishes(texts: Sequence[InboundText]) -> list[Wish]:

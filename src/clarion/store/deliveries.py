@@ -6,18 +6,16 @@ that a guarded statement moved, which is what makes every charge happen once (la
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
+from msgspec import Struct
 from sqlalchemy import Connection
 
 from clarion.core.states import CHARGED, COUNTED, RANK, UNSETTLED, Money, State, money_of
 from clarion.store import money, rows
 
 Moved = tuple[int, int, int, str, str, int]
-"""A message that went from one state to another: chunk, broadcast, organization, old state, new state, price in thousandths.
-
-Plain, because it is made for every move and lives until it is counted.
-"""
+"""A message that went from one state to another: chunk, broadcast, organization, old state, new state, price in thousandths."""
 
 
 class Fact(NamedTuple):
@@ -37,6 +35,19 @@ class Fact(NamedTuple):
     reference: str | None
     reason: str | None
     due_at: int | None = None
+
+
+class OfChunk(Protocol):
+    """A message as far as counters and money have to know it."""
+
+    @property
+    def chunk_id(self) -> int: ...
+    @property
+    def broadcast_id(self) -> int: ...
+    @property
+    def organization_id(self) -> int: ...
+    @property
+    def price_milli(self) -> int: ...
 
 
 class PartFact(NamedTuple):
@@ -62,7 +73,7 @@ class AttemptFact(NamedTuple):
     reason: str | None
 
 
-class _Held(NamedTuple):
+class _Held(Struct, frozen=True, gc=False, array_like=True):
     message_id: int
     state: str
     attempt: int
@@ -124,41 +135,20 @@ def record(
             ),
             now=now,
         )
-    taken = [fact for fact in facts if fact.state == State.SENT and fact.attempt == 1]
-    others = [fact for fact in facts if fact.state != State.SENT or fact.attempt != 1]
-    written = (
-        rows.inserted(connection, _INSERT_SENT, "message_id", (_SENT, _sent_rows(taken)), now=now),
-        rows.inserted(connection, _INSERT, "message_id", (_ROW, [_row(fact, State.WAITING, now) for fact in others]), now=now),
-    )
-    if written == (None, None):
+    written = rows.inserted(connection, _INSERT, "message_id", (_ROW, [_row(fact, State.WAITING, now) for fact in facts]), now=now)
+    if written is None:
         settle(connection, [_moved(fact, State.WAITING) for fact in facts], now)
         return
-    inserted: set[int] = set()
-    for group, ids in zip((taken, others), written, strict=True):
-        inserted |= {fact.message_id for fact in group} if ids is None else ids
     moved: list[Moved] = []
     left: list[Fact] = []
-    for fact in (*taken, *others):
-        if fact.message_id in inserted:
+    for fact in facts:
+        if fact.message_id in written:
             # A second fact of the same message in this batch finds the row of the first.
-            inserted.discard(fact.message_id)
+            written.discard(fact.message_id)
             moved.append(_moved(fact, State.WAITING))
         else:
             left.append(fact)
     settle(connection, moved + advance(connection, left, now), now)
-
-
-_SENT = {"message_id": "bigint", "chunk_id": "bigint", "carrier_id": "bigint", "carrier_reference": "text", "charged_milli": "bigint"}
-_INSERT_SENT = (
-    "INSERT INTO deliveries (message_id, chunk_id, state, rank, attempt, carrier_id, carrier_reference, charged_milli, sent_at, updated_at)"
-    f" SELECT message_id, chunk_id, 'sent', {RANK[State.SENT]}, 1, carrier_id, carrier_reference, charged_milli, :now, :now"
-    " FROM v WHERE true"
-)
-"""The ordinary case, narrow: half of what a whole row costs to hand over."""
-
-
-def _sent_rows(facts: Sequence[Fact]) -> list[tuple[object, ...]]:
-    return [(fact.message_id, fact.chunk_id, fact.carrier_id, fact.reference, fact.price_milli) for fact in facts]
 
 
 def advance(connection: Connection, facts: Sequence[Fact], now: int) -> list[Moved]:
@@ -173,7 +163,7 @@ def advance(connection: Connection, facts: Sequence[Fact], now: int) -> list[Mov
         + rows.for_update(connection, "d"),
         v=({"message_id": "bigint"}, [(message_id,) for message_id in sorted({fact.message_id for fact in facts})]),
     )
-    current = {message_id: (state, attempt, carrier_id) for message_id, state, attempt, carrier_id in found}
+    current = {held.message_id: (held.state, held.attempt, held.carrier_id) for held in found}
     latest: dict[int, Fact] = {}
     superseded: dict[tuple[int, int], AttemptFact] = {}
     for fact in facts:
@@ -199,16 +189,29 @@ def advance(connection: Connection, facts: Sequence[Fact], now: int) -> list[Mov
     return [_moved(latest[message_id], current[message_id][0]) for message_id in (latest if changed is None else changed)]
 
 
+def count_moves(messages: Sequence[OfChunk], old: State, new: State) -> Counter[Moved]:
+    """The moves of messages that all went from `old` to `new`: of a chunk they differ in their prices alone."""
+    counts = Counter([(message.chunk_id, message.price_milli) for message in messages])
+    chunks = {message.chunk_id: (message.broadcast_id, message.organization_id) for message in messages}
+    return Counter({(chunk_id, *chunks[chunk_id], old, new, price_milli): n for (chunk_id, price_milli), n in counts.items()})
+
+
 def settle(connection: Connection, moved: Iterable[Moved], now: int) -> None:
+    """As `settle_counted`, for moves that were not counted yet."""
+    settle_counted(connection, Counter(moved), now)
+
+
+def settle_counted(connection: Connection, moved: Mapping[Moved, int], now: int) -> None:
     """Carry moves into the counters of chunks, the holds and the ledger, and end chunks and broadcasts that have nothing left to do.
 
-    What moves to undelivered is refunded where its broadcast says so, if it was charged before or is now.
+    `moved` says how many messages moved so. What moves to undelivered is refunded where its broadcast says so, if it was charged before
+    or is now.
     """
     counts: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     charges: dict[tuple[int, int], int] = defaultdict(int)
     releases: dict[tuple[int, int], int] = defaultdict(int)
     failed: dict[int, int] = {}
-    for (chunk_id, broadcast_id, organization_id, old, new, price_milli), n in Counter(moved).items():
+    for (chunk_id, broadcast_id, organization_id, old, new, price_milli), n in moved.items():
         changes = counts[chunk_id]
         changes[new] += n
         if old != State.WAITING:

@@ -8,9 +8,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from msgspec import Struct
 from sqlalchemy import Connection
 
 from clarion.core.states import RANK, State
+from clarion.core.submission import Submission
 from clarion.store import rows
 from clarion.store.deliveries import Fact, record, settle
 
@@ -21,38 +23,30 @@ TURN_MESSAGES = 100
 """What an organization may mark before the others of its lane are asked again."""
 
 
-class Marked(NamedTuple):
-    """A message that may be given to the wire, once. Long texts are cut by the dispatcher."""
+class Marked(Submission, frozen=True, gc=False, array_like=True):
+    """A message that may be given to the wire, once. It goes as it is, but for a text of several segments, which dispatch cuts."""
 
-    message_id: int
     chunk_id: int
     broadcast_id: int
     organization_id: int
     lane: int
-    attempt: int
-    recipient: int
-    sender: str | None
-    text: str | None  # its broadcast's, where it has none of its own: `Taken.texts`
-    encoding: str
     segments: int
     price_milli: int
-    expires_at: int | None
 
 
 class Taken(NamedTuple):
     """What a mark gave. `fenced`: the bind belongs to somebody else. `exhausted`: a chunk was marked to its end, others may be opened.
 
-    `texts` are those of broadcasts, by chunk. `more`: what is open has, or may have, more in it than was marked.
+    `more`: what is open has, or may have, more in it than was marked.
     """
 
     messages: list[Marked]
-    texts: Mapping[int, str]
     fenced: bool = False
     exhausted: bool = False
     more: bool = False
 
 
-class _Candidate(NamedTuple):
+class _Candidate(Struct, frozen=True, gc=False, array_like=True):
     kind: str  # own ready; retry, bind: nothing but that there are due retries, and that the bind is ours
     chunk_id: int
     broadcast_id: int
@@ -89,8 +83,8 @@ _MARK = (
     " RETURNING chunks.id, (SELECT b.text FROM broadcasts b WHERE b.id = chunks.broadcast_id)"
 )
 _MESSAGES = (
-    "SELECT m.id, v.id, m.broadcast_id, m.organization_id, v.lane, 1, m.recipient, m.sender, m.text, m.encoding, m.segments,"
-    " m.price_milli, v.expires_at FROM v CROSS JOIN messages m LEFT JOIN suppressions s"
+    "SELECT m.id, 1, coalesce(m.sender, ''), m.recipient, coalesce(m.text, v.text), m.encoding, 1, 1, 0, v.expires_at, v.id,"
+    " m.broadcast_id, m.organization_id, v.lane, m.segments, m.price_milli FROM v CROSS JOIN messages m LEFT JOIN suppressions s"
     " ON s.organization_id = m.organization_id AND s.recipient = m.recipient"
     " WHERE m.id > v.from_id AND m.id <= v.to_id AND s.recipient IS NULL ORDER BY m.id"
 )
@@ -100,7 +94,7 @@ _PASSED = (
     " WHERE m.id > v.from_id AND m.id <= v.to_id"
 )
 _RANGE = {"id": "bigint", "from_id": "bigint", "to_id": "bigint"}
-_MARKED = _RANGE | {"lane": "smallint", "expires_at": "bigint"}
+_MARKED = _RANGE | {"lane": "smallint", "expires_at": "bigint", "text": "text"}
 
 
 def take(
@@ -123,7 +117,7 @@ def take(
     )
     kinds = Counter(candidate.kind for candidate in look)
     if not kinds["bind"]:
-        return Taken([], {}, fenced=True)
+        return Taken([], fenced=True)
     candidates = [candidate for candidate in look if candidate.chunk_id]
     # Retries may be many, when a carrier was removed: single sends and replies go before them, as they go before other bulk.
     quick = sum(c.open_id - c.marked_id for c in candidates if c.lane < 2)
@@ -135,12 +129,12 @@ def take(
     full = (kinds["retry"] and len(retried) == max(retries_room, 0)) or room == 0 or kinds["ready"] == CANDIDATES_MAX
     more = full or sum(c.open_id - c.marked_id for c in candidates) > sum(to_id - from_id for _, from_id, to_id in ranges)
     if not ranges:
-        return Taken(retried, {}, more=more)
+        return Taken(retried, more=more)
     texts = dict(rows.execute(connection, _MARK, v=(_RANGE, sorted(ranges)), bind_id=bind_id, fence=fence))
     marked = [part for part in ranges if part[0] in texts]
     sources = {candidate.chunk_id: candidate for candidate in candidates}
     exhausted = any(to_id == sources[chunk_id].last_id for chunk_id, _, to_id in marked)
-    return Taken(retried + _read(connection, marked, sources, now), texts, exhausted=exhausted, more=more)
+    return Taken(retried + _read(connection, marked, sources, texts, now), exhausted=exhausted, more=more)
 
 
 def _share(candidates: list[_Candidate], room: int, bulk_room: int, in_flight: dict[int, int]) -> list[tuple[int, int, int]]:
@@ -170,11 +164,17 @@ def _share(candidates: list[_Candidate], room: int, bulk_room: int, in_flight: d
     return [(chunk_id, by_id[chunk_id].marked_id, by_id[chunk_id].marked_id + n) for chunk_id, n in taken.items()]
 
 
-def _read(connection: Connection, marked: Sequence[tuple[int, int, int]], sources: Mapping[int, _Candidate], now: int) -> list[Marked]:
+def _read(
+    connection: Connection,
+    marked: Sequence[tuple[int, int, int]],
+    sources: Mapping[int, _Candidate],
+    texts: Mapping[int, str],
+    now: int,
+) -> list[Marked]:
     """The messages of the ranges that may go out; the others are settled."""
     _begin(connection, {sources[chunk_id].broadcast_id for chunk_id, _, _ in marked if sources[chunk_id].started_at is None}, now)
     live = [part for part in marked if (expires_at := sources[part[0]].expires_at) is None or expires_at > now]
-    ranges = [(*part, sources[part[0]].lane, sources[part[0]].expires_at) for part in live]
+    ranges = [(*part, sources[part[0]].lane, sources[part[0]].expires_at, texts[part[0]]) for part in live]
     going = rows.read(connection, Marked, _MESSAGES, v=(_MARKED, ranges))
     if len(going) < sum(to_id - from_id for _, from_id, to_id in marked):
         _pass_over(connection, marked, {message.message_id for message in going}, {part[0] for part in live}, now)
@@ -202,8 +202,8 @@ def _begin(connection: Connection, broadcasts: set[int], now: int) -> None:
 
 
 _RETRIES = (
-    "SELECT d.message_id, d.chunk_id, m.broadcast_id, m.organization_id, c.lane, d.attempt, m.recipient, m.sender,"
-    " coalesce(m.text, b.text), m.encoding, m.segments, m.price_milli, b.expires_at, s.reason"
+    "SELECT d.message_id, d.attempt, coalesce(m.sender, ''), m.recipient, coalesce(m.text, b.text), m.encoding, 1, 1, 0, b.expires_at,"
+    " d.chunk_id, m.broadcast_id, m.organization_id, c.lane, m.segments, m.price_milli, s.reason"
     " FROM deliveries d JOIN messages m ON m.id = d.message_id JOIN chunks c ON c.id = d.chunk_id"
     " JOIN broadcasts b ON b.id = m.broadcast_id LEFT JOIN suppressions s"
     " ON s.organization_id = m.organization_id AND s.recipient = m.recipient"

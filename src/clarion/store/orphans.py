@@ -5,13 +5,14 @@ was lost finds the `unknown` with its recipient and sender, if there is exactly 
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from clarion.core.submission import Receipt
 from clarion.store import rows
-from clarion.store.receipts import FORMS, Note, apply, match
+from clarion.store.receipts import FORMS, apply, match
 from clarion.store.unknowns import Orphan, fit_unknowns
 
 ORPHANS_PER_SLICE = 500
@@ -19,9 +20,9 @@ ORPHANS_PER_SLICE = 500
 _COLUMNS = "o.id, o.carrier_reference, o.recipient, o.sender, o.state, o.reason, o.user_message_reference, o.raw"
 
 
-def retry_with_references(connection: Connection, carrier_id: int, form: str | None, references: Sequence[str], now: int) -> int:
+def retry_with_references(connection: Connection, carrier_id: int, form: str | None, references: Iterable[str], now: int) -> int:
     """Try the orphans that these newly recorded references may belong to; returns how many fitted."""
-    if not references or not rows.all(connection, "SELECT 1 FROM orphans WHERE carrier_id = :carrier_id LIMIT 1", carrier_id=carrier_id):
+    if not rows.all(connection, "SELECT 1 FROM orphans WHERE carrier_id = :carrier_id LIMIT 1", carrier_id=carrier_id):
         return 0
     # Reading hex to decimal and decimal to hex undo each other, so the same forms lead from an answer's id to a receipt's.
     spellings = {spelling for reference in references for read in FORMS.values() if (spelling := read(reference)) is not None}
@@ -31,7 +32,7 @@ def retry_with_references(connection: Connection, carrier_id: int, form: str | N
         v=({"reference": "text"}, [(spelling,) for spelling in sorted(spellings)]),
         carrier_id=carrier_id,
     )
-    return _fit(connection, carrier_id, form, {row[0]: Note(*row[1:]) for row in found}, now)
+    return _fit(connection, carrier_id, form, {row[0]: Receipt(*row[1:]) for row in found}, now)
 
 
 class Page(NamedTuple):
@@ -50,10 +51,10 @@ def retry_page(connection: Connection, after_id: int, settled_before: int, now: 
         after_id=after_id,
         limit=ORPHANS_PER_SLICE,
     )
-    by_carrier: dict[tuple[int, str | None], dict[int, Note]] = defaultdict(dict)
+    by_carrier: dict[tuple[int, str | None], dict[int, Receipt]] = defaultdict(dict)
     received: dict[int, int] = {}
     for carrier_id, form, received_at, orphan_id, *note in found:
-        by_carrier[carrier_id, form][orphan_id] = Note(*note)
+        by_carrier[carrier_id, form][orphan_id] = Receipt(*note)
         received[orphan_id] = received_at
     fitted = 0
     for (carrier_id, form), notes in by_carrier.items():
@@ -65,7 +66,7 @@ def retry_page(connection: Connection, after_id: int, settled_before: int, now: 
     return Page(found[-1][3] if len(found) == ORPHANS_PER_SLICE else None, fitted)
 
 
-def _fit(connection: Connection, carrier_id: int, form: str | None, orphans: dict[int, Note], now: int) -> int:
+def _fit(connection: Connection, carrier_id: int, form: str | None, orphans: dict[int, Receipt], now: int) -> int:
     ids = list(orphans)
     notes = list(orphans.values())
     matched, _ = match(connection, carrier_id, form, notes, now)

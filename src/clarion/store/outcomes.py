@@ -1,14 +1,16 @@
 """What a bind learned of the messages that it sent, as one transaction."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from clarion.core.states import State
+from clarion.core.states import RANK, State
 from clarion.store import orphans, rows
-from clarion.store.deliveries import AttemptFact, Fact, PartFact, advance, record, settle
+from clarion.store.deliveries import AttemptFact, Fact, PartFact, advance, count_moves, record, settle, settle_counted
+from clarion.store.marks import Marked
 
 
 class LateAnswer(NamedTuple):
@@ -22,27 +24,71 @@ class LateAnswer(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Outcomes of one carrier's messages, with what belongs to them."""
+    """Outcomes of one carrier's messages, with what belongs to them. `sent`: first attempts that it took, each with its reference."""
 
     carrier_id: int
     facts: Sequence[Fact]
     parts: Sequence[PartFact]
     attempts: Sequence[AttemptFact]
     late: Sequence[LateAnswer]
+    sent: Sequence[tuple[Marked, str | None]] = ()
 
 
 def record_outcomes(connection: Connection, batch: Batch, form: str | None, now: int) -> None:
     """Record outcomes and settle them; then try the orphaned receipts that were waiting for these references."""
-    record(connection, batch.facts, now, batch.parts, batch.attempts)
+    if batch.sent:
+        _record_sent(connection, batch.carrier_id, batch.sent, now)
+    if batch.facts or batch.parts or batch.attempts:
+        record(connection, batch.facts, now, batch.parts, batch.attempts)
     if batch.late:
         settle(connection, advance(connection, _late_facts(connection, batch), now), now)
     ended = {fact.message_id for fact in batch.facts} if batch.parts else set()
     late_parts = {(part.message_id, part.attempt) for part in batch.parts if part.message_id not in ended}
     if late_parts:
         settle(connection, advance(connection, _facts_of_parts(connection, batch.carrier_id, sorted(late_parts)), now), now)
+    orphans.retry_with_references(connection, batch.carrier_id, form, _references(batch), now)
+
+
+_SENT = {"message_id": "bigint", "chunk_id": "bigint", "carrier_reference": "text", "charged_milli": "bigint"}
+_INSERT_SENT = (
+    "INSERT INTO deliveries (message_id, chunk_id, state, rank, attempt, carrier_id, carrier_reference, charged_milli, sent_at, updated_at)"
+    f" SELECT message_id, chunk_id, 'sent', {RANK[State.SENT]}, 1, :carrier_id, carrier_reference, charged_milli, :now, :now"
+    " FROM v WHERE true"
+)
+
+
+def _record_sent(connection: Connection, carrier_id: int, sent: Sequence[tuple[Marked, str | None]], now: int) -> None:
+    """The ordinary case, narrow: rows as short as they can be, and moves that are counted by chunk and price alone."""
+    data = [(message.message_id, message.chunk_id, reference, message.price_milli) for message, reference in sent]
+    inserted = rows.inserted(connection, _INSERT_SENT, "message_id", (_SENT, data), carrier_id=carrier_id, now=now)
+    if inserted is not None:
+        # Some have a row already, so that this is a late fact.
+        late = [_sent_fact(carrier_id, message, reference) for message, reference in sent if message.message_id not in inserted]
+        settle(connection, advance(connection, late, now), now)
+        sent = [(message, reference) for message, reference in sent if message.message_id in inserted]
+    settle_counted(connection, count_moves([message for message, _ in sent], State.WAITING, State.SENT), now)
+
+
+def _sent_fact(carrier_id: int, message: Marked, reference: str | None) -> Fact:
+    return Fact(
+        message.message_id,
+        message.chunk_id,
+        message.broadcast_id,
+        message.organization_id,
+        message.price_milli,
+        message.attempt,
+        State.SENT,
+        carrier_id,
+        reference,
+        None,
+    )
+
+
+def _references(batch: Batch) -> Iterator[str]:
     every: tuple[Fact | PartFact | LateAnswer, ...] = (*batch.facts, *batch.parts, *batch.late)
-    references = {fact.reference for fact in every if fact.reference is not None}
-    orphans.retry_with_references(connection, batch.carrier_id, form, sorted(references), now)
+    for reference in chain((fact.reference for fact in every), (reference for _, reference in batch.sent)):
+        if reference is not None:
+            yield reference
 
 
 def _late_facts(connection: Connection, batch: Batch) -> list[Fact]:

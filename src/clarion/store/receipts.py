@@ -8,12 +8,15 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
+from msgspec import Struct
+from msgspec.structs import astuple, replace
 from sqlalchemy import Connection
 
 from clarion.core.carrier_url import one_receipt
 from clarion.core.states import RANK, State
+from clarion.core.submission import Receipt
 from clarion.store import rows
-from clarion.store.deliveries import Fact, Moved, advance, settle
+from clarion.store.deliveries import Fact, Moved, advance, count_moves, settle_counted
 
 FORMS: dict[str, Callable[[str], str | None]] = {
     "literal": lambda reference: reference if len(reference) <= REFERENCE_CHARACTERS_MAX else None,
@@ -34,18 +37,6 @@ REFERENCE_CHARACTERS_MAX = 64
 DAY_MICROS = 86_400_000_000
 
 
-class Note(NamedTuple):
-    """A receipt as it is stored and matched. `state` is delivered, undelivered, or empty for an intermediate one."""
-
-    reference: str
-    recipient: str
-    sender: str
-    state: str
-    reason: str
-    user_message_reference: int
-    raw: bytes
-
-
 class Recorded(NamedTuple):
     """What became of a batch of receipts: how many fitted, how many are orphans, and which forms fitted where forms differ."""
 
@@ -54,7 +45,7 @@ class Recorded(NamedTuple):
     forms: Counter[str]
 
 
-class Candidate(NamedTuple):
+class Candidate(Struct, frozen=True, gc=False, array_like=True):
     """A message, or a part of one, that a receipt may be about."""
 
     message_id: int
@@ -70,24 +61,25 @@ class Candidate(NamedTuple):
     spelling: str = ""  # of the note's id, that led here
 
 
-def record_receipts(connection: Connection, carrier_id: int, form: str | None, notes: Sequence[Note], now: int) -> Recorded:
+def record_receipts(connection: Connection, carrier_id: int, form: str | None, notes: Sequence[Receipt], now: int) -> Recorded:
     """Apply the receipts that fit; keep the others as orphans. `form` is the one that this carrier is known for."""
     matched, forms = match(connection, carrier_id, form, notes, now)
     apply(connection, carrier_id, [(notes[position], candidate) for position, candidate in matched.items()], now)
-    orphans = [note for position, note in enumerate(notes) if position not in matched and note.state]
+    whole = len(matched) == len(notes)
+    orphans = [] if whole else [note for position, note in enumerate(notes) if position not in matched and note.state]
     if orphans:
         rows.execute(
             connection,
             "INSERT INTO orphans (carrier_id, carrier_reference, recipient, sender, state, reason, user_message_reference, raw,"
             " received_at) SELECT :carrier_id, reference, recipient, sender, state, reason, umr, raw, :now FROM v WHERE true",
-            v=(_NOTE, orphans),
+            v=(_RECEIPT, [astuple(note)[:-1] for note in orphans]),
             carrier_id=carrier_id,
             now=now,
         )
     return Recorded(len(matched), len(orphans), forms)
 
 
-_NOTE = {
+_RECEIPT = {
     "reference": "text",
     "recipient": "text",
     "sender": "text",
@@ -99,11 +91,11 @@ _NOTE = {
 
 
 def match(
-    connection: Connection, carrier_id: int, form: str | None, notes: Sequence[Note], now: int
+    connection: Connection, carrier_id: int, form: str | None, notes: Sequence[Receipt], now: int
 ) -> tuple[dict[int, Candidate], Counter[str]]:
     """The candidate of each note (by its position) that has exactly one. The known form is tried first, then all of them."""
     found = _by_known_form(connection, carrier_id, form, notes, now) if form in FORMS else {}
-    left = [position for position in range(len(notes)) if position not in found]
+    left = [] if len(found) == len(notes) else [position for position in range(len(notes)) if position not in found]
     votes: Counter[str] = Counter()
     candidates: dict[int, dict[Candidate, list[str]]] = defaultdict(dict)
     for source in (_IN_DELIVERIES, _IN_PARTS, _IN_ATTEMPTS) if left else ():
@@ -131,7 +123,7 @@ _IN_ATTEMPTS = _SELECT.format(
 )
 
 
-def _by_known_form(connection: Connection, carrier_id: int, form: str, notes: Sequence[Note], now: int) -> dict[int, Candidate]:
+def _by_known_form(connection: Connection, carrier_id: int, form: str, notes: Sequence[Receipt], now: int) -> dict[int, Candidate]:
     """The ordinary case: single-part messages of a carrier whose form is known, each found by its one id."""
     read = FORMS[form]
     data = [
@@ -141,7 +133,8 @@ def _by_known_form(connection: Connection, carrier_id: int, form: str, notes: Se
     doubtful: set[int] = set()
     for candidate in _look_up(connection, _IN_DELIVERIES, carrier_id, data, now):
         position = candidate.position
-        if same_number(candidate.recipient, notes[position].recipient):
+        written = notes[position].recipient
+        if written == str(candidate.recipient) or same_number(candidate.recipient, written):
             if position in found:
                 doubtful.add(position)
             found[position] = candidate
@@ -151,7 +144,7 @@ def _by_known_form(connection: Connection, carrier_id: int, form: str, notes: Se
 
 
 def _candidates(
-    connection: Connection, source: str, carrier_id: int, notes: Sequence[Note], positions: Sequence[int], now: int
+    connection: Connection, source: str, carrier_id: int, notes: Sequence[Receipt], positions: Sequence[int], now: int
 ) -> dict[int, dict[Candidate, list[str]]]:
     """For each position its candidates under every form, and the form that leads to each where forms differ."""
     led_by: dict[tuple[int, str], list[str]] = defaultdict(list)
@@ -166,7 +159,7 @@ def _candidates(
         if same_number(candidate.recipient, notes[candidate.position].recipient):
             names = led_by[candidate.position, candidate.spelling]
             # The same row, whichever form leads to it.
-            result[candidate.position][candidate._replace(spelling="")] = names if len(names) == 1 else []
+            result[candidate.position][replace(candidate, spelling="")] = names if len(names) == 1 else []
     return result
 
 
@@ -190,24 +183,25 @@ def same_number(recipient: int, written: str) -> bool:
     return known.endswith(digits[-TAIL_DIGITS:])
 
 
-def apply(connection: Connection, carrier_id: int, matched: Sequence[tuple[Note, Candidate]], now: int) -> None:
+def apply(connection: Connection, carrier_id: int, matched: Sequence[tuple[Receipt, Candidate]], now: int) -> None:
     """Move the messages that receipts are about, and settle them."""
-    ending: dict[int, tuple[Note, Candidate]] = {}
+    ending: dict[int, tuple[Receipt, Candidate]] = {}
     facts: list[Fact] = []
-    split: list[tuple[Note, Candidate]] = []
+    split: list[tuple[Receipt, Candidate]] = []
+    sent, delivered = State.SENT, State.DELIVERED
     for note, candidate in matched:
         if candidate.part:
             split.append((note, candidate))
-        elif candidate.state == State.SENT and note.state:
-            if note.state == State.DELIVERED or candidate.message_id not in ending:
+        elif candidate.state == sent and note.state:
+            if note.state == delivered or candidate.message_id not in ending:
                 ending[candidate.message_id] = (note, candidate)
         else:
             facts.append(_fact(carrier_id, candidate, note.state, note.reason))
     moved = _end_sent(connection, list(ending.values()), now)
     facts += _apply_parts(connection, carrier_id, split, now) if split else []
     if facts:
-        moved += advance(connection, facts, now)
-    settle(connection, moved, now)
+        moved.update(advance(connection, facts, now))
+    settle_counted(connection, moved, now)
 
 
 _GUARD = "(deliveries.attempt, deliveries.rank) < "
@@ -224,25 +218,29 @@ _FAIL = (
 )
 
 
-def _end_sent(connection: Connection, ending: Sequence[tuple[Note, Candidate]], now: int) -> list[Moved]:
-    """The ordinary case, narrow: what was sent is delivered or is not.
+def _end_sent(connection: Connection, ending: Sequence[tuple[Receipt, Candidate]], now: int) -> Counter[Moved]:
+    """The ordinary case, narrow: what was sent is delivered or is not. Returns the moves, counted.
 
     The guard lets all of them pass: they were read in this transaction, and locked, or SQLite's writer is alone.
     """
     delivered: dict[int, list[tuple[int]]] = defaultdict(list)
+    well, others = [], []
     failed: list[tuple[int, int, str]] = []
+    end = State.DELIVERED
     for note, candidate in ending:
-        if note.state == State.DELIVERED:
+        if note.state == end:
             delivered[candidate.attempt].append((candidate.message_id,))
+            well.append(candidate)
         else:
             failed.append((candidate.message_id, candidate.attempt, note.reason))
+            others.append(candidate)
     text = _DELIVER_AMONG if connection.dialect.name == "sqlite" else _DELIVER_JOINED
     changed = rows.change(connection, _FAIL, v=({"id": "bigint", "attempt": "smallint", "reason": "text"}, failed), now=now)
     for attempt, ids in delivered.items():
         changed += rows.change(connection, text, v=({"id": "bigint"}, ids), attempt=attempt, now=now)
     if changed != len(ending):
         raise RuntimeError(f"{len(ending)} messages were read as sent, and {changed} of them moved")
-    return [(c.chunk_id, c.broadcast_id, c.organization_id, State.SENT, note.state, c.price_milli) for note, c in ending]
+    return count_moves(well, State.SENT, State.DELIVERED) + count_moves(others, State.SENT, State.UNDELIVERED)
 
 
 def _fact(carrier_id: int, candidate: Candidate, state: str, reason: str, reference: str | None = None) -> Fact:
@@ -261,7 +259,7 @@ def _fact(carrier_id: int, candidate: Candidate, state: str, reason: str, refere
     )
 
 
-def _apply_parts(connection: Connection, carrier_id: int, matched: Sequence[tuple[Note, Candidate]], now: int) -> list[Fact]:
+def _apply_parts(connection: Connection, carrier_id: int, matched: Sequence[tuple[Receipt, Candidate]], now: int) -> list[Fact]:
     """Move parts, then say of each message what all of its parts say: undelivered by any, delivered by all, or by the last for all."""
     final = [(note, candidate) for note, candidate in matched if note.state]
     if not final:
@@ -305,7 +303,7 @@ def has_one_receipt(connection: Connection, carrier_id: int) -> bool:
     return carrier is not None and one_receipt(carrier[0])
 
 
-def _strongest(final: Iterable[tuple[Note, Candidate]]) -> list[tuple[int, int, int, str, str]]:
+def _strongest(final: Iterable[tuple[Receipt, Candidate]]) -> list[tuple[int, int, int, str, str]]:
     """One row for each part: two receipts of one part in a batch would make the update's result a matter of chance."""
     chosen: dict[tuple[int, int, int], tuple[str, str]] = {}
     for note, candidate in final:

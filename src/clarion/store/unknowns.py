@@ -8,18 +8,20 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from clarion.core.states import State
+from clarion.core.submission import Receipt
 from clarion.store import rows
 from clarion.store.deliveries import Fact, advance, settle
-from clarion.store.receipts import DAY_MICROS, REFERENCE_DAYS_MAX, Candidate, Note, apply, has_one_receipt, same_number
+from clarion.store.receipts import DAY_MICROS, REFERENCE_DAYS_MAX, Candidate, apply, has_one_receipt, same_number
 
 
 class Orphan(NamedTuple):
     """A receipt that fitted nothing by its id."""
 
-    note: Note
+    note: Receipt
     received_at: int
 
 
@@ -95,7 +97,7 @@ def _apply_claims(
     return fitted
 
 
-def _apply_to_parts(connection: Connection, carrier_id: int, meant: _Meant, claimants: Mapping[int, Note], now: int) -> list[int]:
+def _apply_to_parts(connection: Connection, carrier_id: int, meant: _Meant, claimants: Mapping[int, Receipt], now: int) -> list[int]:
     """Which part a receipt is about does not matter, only that each part has its own: they take the open parts in order."""
     key = {"message_id": meant.candidate.message_id, "attempt": meant.candidate.attempt}
     rows.execute(
@@ -118,11 +120,11 @@ def _apply_to_parts(connection: Connection, carrier_id: int, meant: _Meant, clai
         )
     ]
     places: dict[str, int] = {}
-    matched: dict[int, tuple[Note, Candidate]] = {}
+    matched: dict[int, tuple[Receipt, Candidate]] = {}
     for orphan_id, note in claimants.items():
         part = places.get(note.reference) or (open_.pop(0) if open_ else 0)
         if part:
-            matched[orphan_id] = (note, meant.candidate._replace(part=part))
+            matched[orphan_id] = (note, replace(meant.candidate, part=part))
             if note.reference:
                 places[note.reference] = part
     rows.execute(
@@ -136,7 +138,7 @@ def _apply_to_parts(connection: Connection, carrier_id: int, meant: _Meant, clai
     return list(matched)
 
 
-def _fact(carrier_id: int, candidate: Candidate, note: Note) -> Fact:
+def _fact(carrier_id: int, candidate: Candidate, note: Receipt) -> Fact:
     return Fact(
         message_id=candidate.message_id,
         chunk_id=candidate.chunk_id,

@@ -63,7 +63,7 @@ class Connection:
         self.meter = meter
         label = f"{carrier.name}/{lease.bind_id}"
         self.bind = SmppBind(settings, runtime.clock, runtime.timer, runtime.random, self, label, meter)
-        self.dispatcher = Dispatcher(runtime, lease, carrier.id, self.bind, bucket, settings.sender)
+        self.dispatcher = Dispatcher(runtime, lease, carrier.id, self.bind, bucket)
 
     def answered(self, answers: Sequence[Answer]) -> None:
         """Of `BindEvents`."""

@@ -51,7 +51,6 @@ def decode_delivery(octets: bytes, sequence: int, alphabet: str = GSM7) -> Recei
             state = STATES.get(word[:5], "")
             reason = "" if state == DELIVERED else f"{word} err:{error[:WORD_CHARACTERS_MAX].decode('latin-1')}"
             return Receipt(
-                sequence,
                 normalise_reference(reference.decode("latin-1")),
                 source.decode("latin-1"),
                 destination.decode("latin-1"),
@@ -59,6 +58,7 @@ def decode_delivery(octets: bytes, sequence: int, alphabet: str = GSM7) -> Recei
                 reason,
                 -1,
                 octets,
+                sequence,
             )
     message = decode_message(octets)
     if isinstance(message, Malformed):
@@ -100,7 +100,6 @@ def _receipt(message: Message, parameters: dict[int, bytes], sequence: int, octe
     state = "" if message.esm_class & MESSAGE_TYPE == INTERMEDIATE else STATES.get(word[:5], "")
     reason = "" if state == DELIVERED else f"{word} err:{error}" if error else word
     return Receipt(
-        sequence,
         normalise_reference(named or fields.get("id", "")),
         message.source,
         message.destination,
@@ -108,6 +107,7 @@ def _receipt(message: Message, parameters: dict[int, bytes], sequence: int, octe
         reason,
         _number(parameters.get(pdu.USER_MESSAGE_REFERENCE)),
         octets,
+        sequence,
     )
 
 

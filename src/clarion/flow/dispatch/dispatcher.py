@@ -6,7 +6,7 @@ comes, its outcome is committed. From the mark to the commit it is in doubt, and
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -71,13 +71,12 @@ class Desk:
 class Dispatcher:
     """Feeds one bind: `run` it until it ends or is cancelled; its bind's answers go to `answered` and, in batches, to `record`."""
 
-    def __init__(self, runtime: Runtime, lease: Lease, carrier_id: int, bind: Bind, bucket: TokenBucket, default_sender: str) -> None:
+    def __init__(self, runtime: Runtime, lease: Lease, carrier_id: int, bind: Bind, bucket: TokenBucket) -> None:
         self._runtime = runtime
         self._lease = lease
         self._carrier_id = carrier_id
         self._bind = bind
         self._bucket = bucket
-        self._default_sender = default_sender
         self._desk = Desk()
         self._wake = asyncio.Event()
         self._rung = True
@@ -163,7 +162,7 @@ class Dispatcher:
         if taken.exhausted:
             self._runtime.broker.ring(PLAN)
         for message in taken.messages:
-            self._put_in_hand(message, taken.texts, now)
+            self._put_in_hand(message, now)
         self._desk.in_flight.update([message.organization_id for message in taken.messages])
         self._more = taken.more
         return bool(taken.messages)
@@ -183,20 +182,20 @@ class Dispatcher:
             room = min(room, self._ahead() - self._desk.waiting())
         return room, min(room, self._capacity() - (self.doubt if self._bucket.rate_per_second == 0 else self._desk.waiting()))
 
-    def _put_in_hand(self, message: Marked, texts_of_chunks: Mapping[int, str], marked_at: int) -> None:
-        whole = message.text if message.text is not None else texts_of_chunks[message.chunk_id]
-        encoding, texts, references = message.encoding, [whole], 1
-        if message.segments > 1:
-            encoding, texts, references = self._bind.parts(whole, encoding, message.segments)
-        sender = message.sender if message.sender is not None else self._default_sender
+    def _put_in_hand(self, message: Marked, marked_at: int) -> None:
         lane = self._desk.hand[message.lane]
+        if message.segments == 1:
+            self._desk.journeys[message.message_id] = Journey(message, 1, marked_at)
+            lane.append(message)
+            return
+        encoding, texts, references = self._bind.parts(message.text, message.encoding, message.segments)
         self._desk.journeys[message.message_id] = Journey(message, len(texts), marked_at)
         for part, text in enumerate(texts, 1):
             lane.append(
                 Submission(
                     message.message_id,
                     message.attempt,
-                    sender,
+                    message.sender,
                     message.recipient,
                     text,
                     encoding,
@@ -214,6 +213,7 @@ class Dispatcher:
         if free <= 0 or now < self._rest_until:
             return
         batch: list[Submission] = []
+        journeys = self._desk.journeys
         for lane in self._desk.hand:
             room = min(len(lane), free - len(batch))
             if self._bucket.rate_per_second > 0:
@@ -221,11 +221,12 @@ class Dispatcher:
             batch += [lane.popleft() for _ in range(room)]
         given = self._bind.submit(batch) if batch else 0
         if given:
-            self.trail.add(batch[:given], self._bind.place, self._desk.journeys, self._runtime.clock.now())
-        for submission in batch[:given]:
-            self._desk.journeys[submission.message_id].given += 1
+            went = batch if given == len(batch) else batch[:given]
+            self.trail.add(went, self._bind.place, journeys, self._runtime.clock.now())
+            for submission in went:
+                journeys[submission.message_id].given += 1
         for submission in reversed(batch[given:]):
-            self._desk.hand[self._desk.journeys[submission.message_id].message.lane].appendleft(submission)
+            self._desk.hand[journeys[submission.message_id].message.lane].appendleft(submission)
 
     async def _rest(self) -> None:
         """Wait for a ring, an answer, a committed outcome or a token; at most until the next poll."""
@@ -291,15 +292,15 @@ class Dispatcher:
         """Commit what answers say: outcomes, parts, money; then orphaned receipts that were waiting for these references."""
         ended = Ended(self._carrier_id)
         touched: dict[int, Journey] = {}
+        journeys, sent = self._desk.journeys, Outcome.SENT
         for answer in answers:
             message_id = answer.submission.message_id
-            journey = self._desk.journeys.get(message_id)
+            journey = journeys.get(message_id)
             if journey is None:
                 ended.add_late(answer)
                 continue
-            if answer.outcome is Outcome.SENT and journey.parts == 1:
+            if answer.outcome is sent and journey.parts == 1:
                 # Nearly every message ends here; an `unknown` of the same batch is overtaken.
-                journey.answers[1] = answer
                 touched.pop(message_id, None)
                 ended.add_sent(journey.message, answer)
                 continue

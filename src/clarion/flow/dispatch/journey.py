@@ -1,6 +1,6 @@
 """One marked message on its way over the wire, and what its end says to the store."""
 
-from dataclasses import dataclass, field
+from msgspec import Struct
 
 from clarion.carriers.interface import Answer
 from clarion.core.states import Outcome, State
@@ -9,8 +9,7 @@ from clarion.store.marks import Marked
 from clarion.store.outcomes import Batch, LateAnswer
 
 
-@dataclass(slots=True)
-class Journey:
+class Journey(Struct, gc=False):
     """A message from its mark to its outcome. `given` counts the parts that the wire took and that may be, or were, answered."""
 
     message: Marked
@@ -23,7 +22,7 @@ class Journey:
     turned_away: int = 0
     """Throttling answers in a row."""
 
-    answers: dict[int, Answer] = field(default_factory=dict)
+    answers: dict[int, Answer] = {}
     """By part; the carrier's own answer takes the place of `unknown`, if it comes before that was recorded."""
 
     given_up: set[int] | None = None
@@ -78,6 +77,7 @@ class Ended:
         self.parts: list[PartFact] = []
         self.attempts: list[AttemptFact] = []
         self.late: list[LateAnswer] = []
+        self.sent: list[tuple[Marked, str | None]] = []
 
     def add(self, journey: Journey, retry_at: int) -> None:
         """A finished journey: sent, refused or unknown; one that the carrier did not take is to be tried again at `retry_at`."""
@@ -101,7 +101,10 @@ class Ended:
     def add_sent(self, message: Marked, answer: Answer) -> None:
         """The carrier took the only part of a message."""
         self.message_ids.append(message.message_id)
-        self.facts.append(self._fact(message, message.attempt, State.SENT, answer.reference or None, None, None))
+        if message.attempt == 1:
+            self.sent.append((message, answer.reference or None))
+        else:
+            self.facts.append(self._fact(message, message.attempt, State.SENT, answer.reference or None, None, None))
 
     def add_late(self, answer: Answer) -> None:
         """An answer to what was recorded as unknown: a fact all the same, of the part, or of the whole message.
@@ -145,8 +148,8 @@ class Ended:
     @property
     def empty(self) -> bool:
         """Nothing to record."""
-        return not (self.facts or self.parts or self.late)
+        return not (self.sent or self.facts or self.parts or self.late)
 
     def batch(self) -> Batch:
         """What `store.outcomes` records."""
-        return Batch(self._carrier_id, self.facts, self.parts, self.attempts, self.late)
+        return Batch(self._carrier_id, self.facts, self.parts, self.attempts, self.late, self.sent)
