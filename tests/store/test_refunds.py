@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from msgspec.structs import replace
 from tests.flow.hand import PRICE, Hand, about, by_hand, fact
 
 from clarion.core.states import State
@@ -112,7 +113,7 @@ async def test_one_that_failed_and_was_delivered_in_one_batch_keeps_its_charge(h
     await hand.record([retry], attempts=[ended])
     again = (await hand.take()).messages
     await hand.record([fact(again[0], State.SENT)])
-    await hand.receive(about(first, State.UNDELIVERED), about(first, reference="r-early"))
+    await hand.receive(about(first, State.UNDELIVERED), replace(about(first), reference="r-early"))
     assert (await hand.states())[first.message_id] == State.DELIVERED
     assert (await booked(hand, "charge"), await booked(hand, "refund")) == (PRICE, 0)
     await exact(hand)
