@@ -14,6 +14,7 @@ stands for must follow from its place (or from a CAST). A text may begin with it
 
 import re
 import sqlite3
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
@@ -39,8 +40,9 @@ BLOCK = 500
 """SQLite takes `v` in pieces of at most so many rows, which is a chunk: longer lists are no faster (10,000 messages: 100 rows a statement
 14 ms, 500 15 ms, 2,000 17 ms)."""
 
-LENGTHS = (1, 4, 16, 64, 128, 256, 384, BLOCK)
-"""A piece is filled up to one of these, so that few texts repeat and stay prepared in the driver; what it is filled with is cut off."""
+LENGTHS = (1, 2, 4, 8, *range(16, BLOCK, 16), BLOCK)
+"""A piece is filled up to one of these, so that texts repeat and stay prepared in the driver; what it is filled with is cut off, but costs
+as much as what is meant: 130 rows of 4 columns were inserted in 0.3 ms as 130, and in 0.6 ms as 256."""
 
 VARIABLES_MAX = 32_000
 """For the values of one statement: SQLite takes 32,766, scalars included."""
@@ -208,10 +210,10 @@ def _on_postgres(connection: Connection, text: str, v: Values | None, scalars: M
 
 def _blocks(data: Sequence[Sequence[Any]], width: int) -> Iterator[tuple[list[Any], int]]:
     """Pieces of `v`: the values, filled up to a length, and the number of rows that are meant; and that length."""
-    fitting = [length for length in LENGTHS if length * width < VARIABLES_MAX]
-    for start in range(0, len(data), fitting[-1]):
-        block = data[start : start + fitting[-1]]
-        length = next(length for length in fitting if length >= len(block))
+    longest = LENGTHS[bisect_left(LENGTHS, VARIABLES_MAX // width) - 1] if BLOCK * width >= VARIABLES_MAX else BLOCK
+    for start in range(0, len(data), longest):
+        block = data[start : start + longest]
+        length = LENGTHS[bisect_left(LENGTHS, len(block))]
         values = list(chain.from_iterable(block))
         values += [None] * (width * (length - len(block)))
         values.append(len(block))

@@ -24,7 +24,7 @@ from clarion.store.writer import Job, Writer
 READERS = 4
 """Reads are short; more threads would only wait for the interpreter."""
 
-STATEMENTS = 512
+STATEMENTS = 1024
 """Prepared statements that each connection keeps: all texts of the store in all their blocks."""
 
 PRAGMAS = {
