@@ -81,7 +81,7 @@ class Desk:
         return made
 
     async def say(self, *answers: tuple[Submission, Outcome]) -> None:
-        await self.dispatcher.record(self.hear(*answers), None)
+        await self.dispatcher.record(self.dispatcher.ended(self.hear(*answers)), None)
         self.dispatcher._send()
 
 
@@ -99,7 +99,7 @@ async def test_an_answer_behind_its_unknown_in_one_batch_is_the_answer(store: St
     await made.step()
     (submission,) = made.bind.given
     given_up, late = made.hear((submission, Outcome.UNKNOWN)), made.hear((submission, Outcome.SENT))
-    await made.dispatcher.record([*given_up, *late], None)
+    await made.dispatcher.record(made.dispatcher.ended([*given_up, *late]), None)
     assert await made.hand.all(DELIVERIES) == [("sent", f"p{submission.message_id}-1", PRICE)]
     assert made.dispatcher.doubt == 0
     await made.hand.check()
@@ -127,9 +127,9 @@ async def test_a_throttling_answer_behind_an_unknown_gives_nothing_again(store: 
     (submission,) = made.bind.given
     given_up = made.hear((submission, Outcome.UNKNOWN))
     throttled = made.hear((submission, Outcome.THROTTLED))
-    await made.dispatcher.record(given_up, None)
+    await made.dispatcher.record(made.dispatcher.ended(given_up), None)
     made.dispatcher._send()
-    await made.dispatcher.record(throttled, None)
+    await made.dispatcher.record(made.dispatcher.ended(throttled), None)
     assert made.bind.given == [submission]
     assert made.dispatcher.doubt == 0
     assert [state for state, _, _ in await made.hand.all(DELIVERIES)] == ["refused"]

@@ -13,6 +13,7 @@ from clarion.core.opt_out import opt_out_word
 from clarion.runtime import Runtime
 from clarion.store import inbound, optouts, receipts
 from clarion.store.optouts import Wish
+from clarion.store.receipts import Recorded
 
 VOTES_MIN = 20
 """Receipts of one form, with none of another between, after which a carrier is known for that form."""
@@ -36,13 +37,16 @@ class Receiver:
         now = self._runtime.clock.now()
         said = [delivery for delivery in deliveries if isinstance(delivery, Receipt)]
         if said:
-            recorded = await self._runtime.write_patiently(receipts.record_receipts, self._carrier_id, self.form, said, now)
-            if recorded.orphaned:
-                log.info("receipts.orphaned", carrier_id=self._carrier_id, count=recorded.orphaned)
-            await self._learn(recorded.forms)
+            await self.learn(await self._runtime.write_patiently(receipts.record_receipts, self._carrier_id, self.form, said, now))
         texts = [delivery for delivery in deliveries if isinstance(delivery, InboundText)]
         if texts:
             await self._take_texts(texts, now)
+
+    async def learn(self, recorded: Recorded) -> None:
+        """Take note of what became of receipts."""
+        if recorded.orphaned:
+            log.info("receipts.orphaned", carrier_id=self._carrier_id, count=recorded.orphaned)
+        await self._learn(recorded.forms)
 
     async def _take_texts(self, texts: Sequence[InboundText], now: int) -> None:
         kept, wishes = [_text(text) for text in texts], _wishes(texts)

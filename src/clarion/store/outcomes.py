@@ -1,6 +1,6 @@
 """What a bind learned of the messages that it sent, as one transaction."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple
@@ -8,9 +8,11 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from clarion.core.states import RANK, State
+from clarion.core.submission import Receipt
 from clarion.store import orphans, rows
 from clarion.store.deliveries import AttemptFact, Fact, PartFact, advance, count_moves, record, settle, settle_counted
 from clarion.store.marks import Marked
+from clarion.store.receipts import Recorded, record_receipts
 
 
 class LateAnswer(NamedTuple):
@@ -32,6 +34,15 @@ class Batch(NamedTuple):
     attempts: Sequence[AttemptFact]
     late: Sequence[LateAnswer]
     sent: Sequence[tuple[Marked, str | None]] = ()
+
+
+def record_arrivals(
+    connection: Connection, carrier_id: int, form: str | None, batch: Batch | None, receipts: Sequence[Receipt], now: int
+) -> Recorded:
+    """Record what one connection brought, in one transaction: answers first, so that a receipt behind its answer finds its message."""
+    if batch is not None:
+        record_outcomes(connection, batch, form, now)
+    return record_receipts(connection, carrier_id, form, receipts, now) if receipts else Recorded(0, 0, Counter())
 
 
 def record_outcomes(connection: Connection, batch: Batch, form: str | None, now: int) -> None:

@@ -23,8 +23,8 @@ WAL_BYTES_MAX = 64 * 1024 * 1024
 TRUNCATE_WAIT_MS = 50
 """How long emptying it may wait for readers, who are short; the writer stands still meanwhile."""
 
-TRUNCATE_AGAIN_S = 1.0
-"""When it is tried again if they were not."""
+LOOK_S = 1.0
+"""How often its size is looked at, and emptying it tried again."""
 
 
 @dataclass(slots=True, eq=False)
@@ -66,7 +66,7 @@ class Writer(threading.Thread):
         self._bell = threading.Event()
         self._closing = False
         self._connection: sa.Connection | None = None
-        self._truncate_after = 0.0
+        self._look_after = 0.0
 
     def submit(self, job: Job, *, urgent: bool) -> None:
         """From any thread; order is kept within each kind."""
@@ -176,14 +176,16 @@ class Writer(threading.Thread):
                 connection.close()
 
     def _keep_wal_short(self) -> None:
+        now = self._monotonic()
+        if now < self._look_after:
+            return
+        self._look_after = now + LOOK_S
         try:
             size = self._wal.stat().st_size
         except OSError:
             return
-        now = self._monotonic()
-        if size <= WAL_BYTES_MAX or now < self._truncate_after or self._connection is None:
+        if size <= WAL_BYTES_MAX or self._connection is None:
             return
-        self._truncate_after = now + TRUNCATE_AGAIN_S
         driver: Any = self._connection.connection.driver_connection
         with suppress(Exception):
             (patience,) = driver.execute("PRAGMA busy_timeout").fetchone()

@@ -13,7 +13,7 @@ from clarion.core.rates import TokenBucket
 from clarion.flow.dispatch import Dispatcher
 from clarion.flow.receive import Receiver
 from clarion.runtime import Runtime
-from clarion.store import binds, inbound, submits
+from clarion.store import binds, inbound, outcomes, submits
 from clarion.store.binds import Lease
 from clarion.store.catalog import Carrier
 from clarion.store.errors import Unavailable
@@ -27,6 +27,10 @@ GRACE_S = 12.0
 
 FAREWELL_S = 3.5
 """What ending takes after that: the last answers, the unbind, the last commits."""
+
+GATHERED = 200
+GATHER_S = 0.002
+"""What came is recorded at once where it is so much; else others join it for this long: a transaction costs as much as 100 messages."""
 
 POLL_S = 0.02
 
@@ -180,25 +184,47 @@ class Connection:
             self._arrived.clear()
             self._recording = True
             while self._answers or self._deliveries or self._states:
+                if len(self._answers) + len(self._deliveries) < GATHERED:
+                    await self._runtime.timer.sleep(GATHER_S)
                 await self._record_some()
             self._recording = False
 
     async def _record_some(self) -> None:
         """One batch of each, answers first: a receipt that came behind its answer finds its message."""
         answers, self._answers = self._answers[:BATCH_MAX], self._answers[BATCH_MAX:]
-        if answers:
-            await self.dispatcher.record(answers, self._receiver.form)
-        if self._answers:
-            return
-        deliveries, self._deliveries = self._deliveries[:BATCH_MAX], self._deliveries[BATCH_MAX:]
-        if deliveries:
-            await self._take(deliveries)
+        deliveries: list[Receipt | InboundText] = []
+        if not self._answers:
+            deliveries, self._deliveries = self._deliveries[:BATCH_MAX], self._deliveries[BATCH_MAX:]
+        receipts = [delivery for delivery in deliveries if isinstance(delivery, Receipt)]
+        if answers and receipts and len(receipts) == len(deliveries):
+            await self._record_together(answers, receipts)
+        else:
+            if answers:
+                await self.dispatcher.record(self.dispatcher.ended(answers), self._receiver.form)
+            if deliveries:
+                await self._take(deliveries)
         if self._states:
             state, reason = self._states[-1]
             self._states.clear()
             await self._runtime.write_patiently(
                 binds.note_state, self._lease.bind_id, self._lease.fence, state, reason, self._runtime.clock.now()
             )
+
+    async def _record_together(self, answers: Sequence[Answer], receipts: Sequence[Receipt]) -> None:
+        """The ordinary case: one transaction. Where it fails, the answers are recorded all the same, and receipts as `_take` does."""
+        ended, form, now = self.dispatcher.ended(answers), self._receiver.form, self._runtime.clock.now()
+        batch = None if ended.empty else ended.batch()
+        try:
+            recorded = await self._runtime.write_patiently(outcomes.record_arrivals, self.carrier.id, form, batch, receipts, now)
+        except Unavailable:
+            raise
+        except Exception:  # noqa: BLE001  (whose fault it was shows when each is recorded by itself)
+            await self.dispatcher.record(ended, form)
+            await self._take(receipts)
+            return
+        self.dispatcher.let_go(ended)
+        self.bind.acknowledge([receipt.sequence for receipt in receipts])
+        await self._receiver.learn(recorded)
 
     async def _take(self, deliveries: Sequence[Receipt | InboundText]) -> None:
         """Record and acknowledge. What cannot be recorded must not come again for ever: it is put aside alone, and acknowledged."""

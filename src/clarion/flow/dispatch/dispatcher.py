@@ -29,8 +29,11 @@ POLL_S = 1.0
 
 LANES = 3
 
-MARK_SHARE = 4
-"""Marks wait until a quarter of what may be marked is free, unless a ring came: each is a commit."""
+MARK_SHARE = 2
+"""Marks wait until half of what may be marked is free, unless a ring came: each costs as much as a hundred messages."""
+
+BUSY_MARK_SHARE = 8
+"""Where the carrier has half a window to answer and little is left in hand, they wait for an eighth only: the window must stay full."""
 
 AHEAD_S = 0.1
 """On a limited carrier no more is marked than goes out in this time, so that a single send or a pause need not wait for a window."""
@@ -134,8 +137,7 @@ class Dispatcher:
                 await self._give_back()
             return False
         room, bulk_room = self._room()
-        worth_it = self._more and bulk_room * MARK_SHARE >= self._capacity()
-        if not self._bind.can_submit or room <= 0 or not (self._rung or worth_it):
+        if not self._bind.can_submit or room <= 0 or not (self._rung or (self._more and bulk_room * self._share() >= self._capacity())):
             return False
         self._rung = False
         self._given_back = False
@@ -166,6 +168,11 @@ class Dispatcher:
         self._desk.in_flight.update([message.organization_id for message in taken.messages])
         self._more = taken.more
         return bool(taken.messages)
+
+    def _share(self) -> int:
+        window = self._bind.window
+        busy = 2 * self._bind.free <= window and 4 * self._desk.waiting() <= window
+        return BUSY_MARK_SHARE if busy else MARK_SHARE
 
     def _capacity(self) -> int:
         """How many messages of lane 2 may be marked at most: a quarter of a window is kept for the others."""
@@ -288,8 +295,8 @@ class Dispatcher:
                 lane.clear()
                 lane.extend(kept)
 
-    async def record(self, answers: Sequence[Answer], form: str | None) -> None:
-        """Commit what answers say: outcomes, parts, money; then orphaned receipts that were waiting for these references."""
+    def ended(self, answers: Sequence[Answer]) -> Ended:
+        """What answers say of their messages: outcomes, parts, attempts."""
         ended = Ended(self._carrier_id)
         touched: dict[int, Journey] = {}
         journeys, sent = self._desk.journeys, Outcome.SENT
@@ -313,7 +320,7 @@ class Dispatcher:
         for journey in touched.values():
             if journey.finished:
                 ended.add(journey, now + (LATER_MICROS if journey.turned_away else 0))
-        await self._commit(ended, form)
+        return ended
 
     async def put_back(self, *, begun: bool = True) -> None:
         """Write what is in hand, and was never given to the wire, as `retry`, due at once.
@@ -328,12 +335,16 @@ class Dispatcher:
         for message_id in in_hand:
             if self._desk.journeys[message_id].finished:
                 ended.add(self._desk.journeys[message_id], self._runtime.clock.now())
-        await self._commit(ended, None)
+        await self.record(ended, None)
 
-    async def _commit(self, ended: Ended, form: str | None) -> None:
-        if ended.empty:
-            return
-        await self._runtime.write_patiently(outcomes.record_outcomes, ended.batch(), form, self._runtime.clock.now())
+    async def record(self, ended: Ended, form: str | None) -> None:
+        """Commit it: outcomes, parts, money; then orphaned receipts that were waiting for these references."""
+        if not ended.empty:
+            await self._runtime.write_patiently(outcomes.record_outcomes, ended.batch(), form, self._runtime.clock.now())
+            self.let_go(ended)
+
+    def let_go(self, ended: Ended) -> None:
+        """It is committed: nothing of it is in doubt any more."""
         journeys = self._desk.journeys
         gone = [journeys.pop(message_id) for message_id in ended.message_ids if message_id in journeys]
         self._desk.in_flight.subtract(Counter([journey.message.organization_id for journey in gone]))
