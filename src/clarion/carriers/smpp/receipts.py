@@ -1,6 +1,7 @@
 """What a deliver_sm says: a receipt for a message that the carrier took, or a text that somebody sent (SMPP 3.4, appendix B and 5.2.12)."""
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from clarion.carriers.interface import InboundText, Receipt
@@ -47,9 +48,7 @@ def decode_delivery(octets: bytes, sequence: int, alphabet: str = GSM7) -> Recei
     if canonical is not None:
         source, destination, sm_length, reference, stat, error = canonical.groups()
         if canonical.end(3) + sm_length[0] == len(octets):
-            word = stat[:WORD_CHARACTERS_MAX].decode("latin-1").upper()
-            state = STATES.get(word[:5], "")
-            reason = "" if state == DELIVERED else f"{word} err:{error[:WORD_CHARACTERS_MAX].decode('latin-1')}"
+            state, reason = _said(stat, error)
             return Receipt(
                 normalise_reference(reference.decode("latin-1")),
                 source.decode("latin-1"),
@@ -72,12 +71,21 @@ def decode_delivery(octets: bytes, sequence: int, alphabet: str = GSM7) -> Recei
     return inbound_text(message, parameters, sequence, alphabet)
 
 
+@lru_cache(maxsize=1024)  # carriers have few, and a stranger's stream of different ones must not grow without end
+def _said(stat: bytes, error: bytes) -> tuple[str, str]:
+    """The state and the reason that these two fields of a receipt's text mean."""
+    word = stat[:WORD_CHARACTERS_MAX].decode("latin-1").upper()
+    state = STATES.get(word[:5], "")
+    return state, "" if state == DELIVERED else f"{word} err:{error[:WORD_CHARACTERS_MAX].decode('latin-1')}"
+
+
 def normalise_reference(reference: str) -> str:
     """A carrier's id as it is stored and compared: lower case, no leading zeros. What is nothing but zeros stays `0`.
 
     One that is longer than SMPP allows is cut to one character too many, so that it still shows as too long, and matches nothing.
     """
-    return (reference.lower().lstrip("0") or reference[:1])[: REFERENCE_CHARACTERS_MAX + 1]
+    short = reference.lower().lstrip("0") or reference[:1]
+    return short if len(short) <= REFERENCE_CHARACTERS_MAX else short[: REFERENCE_CHARACTERS_MAX + 1]
 
 
 _CANONICAL = re.compile(

@@ -43,6 +43,9 @@ LATE_MAX: Final = 10_000
 TICK_S_MAX: Final = 1.0
 """How late a timer may be noticed: timers are looked at, not set one by one for each submission."""
 
+SENT: Final = Outcome.SENT
+"""By itself, because an enumeration looks a member up each time."""
+
 SEQUENCE_SHIFT: Final = 32
 """A delivery's sequence carries the number of its connection above the 32 bits of the wire, whose numbers begin again."""
 
@@ -200,8 +203,9 @@ class Session(asyncio.Protocol):
         answers: list[Answer] = []
         deliveries: list[Receipt | InboundText] = []
         at, end = 0, len(buffer)
+        unpack = HEADER.unpack_from
         while end - at >= HEADER_OCTETS:
-            length, command, command_status, sequence = HEADER.unpack_from(buffer, at)
+            length, command, command_status, sequence = unpack(buffer, at)
             if not HEADER_OCTETS <= length <= PDU_OCTETS_MAX:
                 self._tell(answers, deliveries)
                 self.drop(f"garbage from the carrier: {length_fault(length)}")
@@ -232,7 +236,7 @@ class Session(asyncio.Protocol):
         if submission is None:
             return  # an answer to nothing that was asked
         if command_status == status.OK:
-            answers.append(Answer(submission, Outcome.SENT, normalise_reference(message_id_of(octets)), ""))
+            answers.append(Answer(submission, SENT, normalise_reference(message_id_of(octets)), ""))
         else:
             answers.append(Answer(submission, status.outcome_of(command_status), "", status.describe(command_status)))
 

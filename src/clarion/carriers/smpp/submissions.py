@@ -51,7 +51,7 @@ MEMO_MAX: Final = 1_024
 
 
 class SubmitEncoder:
-    """Makes the submit_sm of one bind. Remembers what repeats from one message to the next: senders, tails, and the last text."""
+    """Makes the submit_sm of one bind. Remembers what repeats from one message to the next: senders, tails, the last text and PDU."""
 
     def __init__(self, settings: SmppSettings) -> None:
         self._settings = settings
@@ -63,9 +63,25 @@ class SubmitEncoder:
         self._encoding = ""
         self._octets = b""
         self._coding = GSM7_CODING
+        self._alike: tuple[str, str, str, int | None, int] | None = None
+        self._before = self._behind = b""
 
     def encode(self, submission: Submission, sequence: int, now: int) -> bytes:
         """The whole PDU. `now` in microseconds. Raises ValueError, saying why, where no submit_sm can carry it."""
+        if submission.parts > 1 or self._sends_parameters:
+            before, behind = self._around(submission, now)
+        else:
+            # Messages of a broadcast that go out together differ in their recipients and sequences alone.
+            alike = (submission.text, submission.encoding, submission.sender, submission.expires_at, now)
+            if alike != self._alike:
+                self._before, self._behind = self._around(submission, now)
+                self._alike = alike
+            before, behind = self._before, self._behind
+        body = b"%b%d%b" % (before, submission.recipient, behind)
+        return HEADER.pack(HEADER_OCTETS + len(body), SUBMIT_SM, 0, sequence) + body
+
+    def _around(self, submission: Submission, now: int) -> tuple[bytes, bytes]:
+        """The body before the digits of its recipient, and behind them."""
         text = submission.text
         if text != self._text or submission.encoding != self._encoding:
             self._octets, self._coding = self._encoded(text, submission.encoding)
@@ -78,16 +94,11 @@ class SubmitEncoder:
             octets, payload = self._beyond(octets)
         expires_at = submission.expires_at
         validity_s = 0 if expires_at is None else max(1, min((expires_at - now) // MICROS_PER_SECOND, VALIDITY_S_MAX))
-        body = b"%b%d\0%b%c%b" % (
-            self._heads.get(submission.sender) or self._head(submission.sender),
-            submission.recipient,
-            self._tails.get((kind, self._coding, validity_s)) or self._tail(kind, self._coding, validity_s),
-            len(octets),
-            octets,
-        )
+        tail = self._tails.get((kind, self._coding, validity_s)) or self._tail(kind, self._coding, validity_s)
+        behind = b"\0%b%c%b" % (tail, len(octets), octets)
         if self._sends_parameters:
-            body += self._parameters(submission, payload)
-        return HEADER.pack(HEADER_OCTETS + len(body), SUBMIT_SM, 0, sequence) + body
+            behind += self._parameters(submission, payload)
+        return self._heads.get(submission.sender) or self._head(submission.sender), behind
 
     def _encoded(self, text: str, encoding: str) -> tuple[bytes, int]:
         """Octets and data_coding. What the carrier's alphabet lacks goes in another if that takes no more segments."""
