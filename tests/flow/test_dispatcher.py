@@ -14,7 +14,7 @@ from clarion.core.rates import TokenBucket
 from clarion.core.states import Outcome
 from clarion.flow.dispatch import Dispatcher
 from clarion.flow.dispatch.dispatcher import THROTTLED_MAX
-from clarion.store import Store
+from clarion.store import Store, chunks
 from clarion.store import tables as t
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -90,6 +90,33 @@ async def desk(store: Store, window: int = 10) -> Desk:
     bind = PlayedBind(window)
     dispatcher = Dispatcher(hand.runtime, await hand.lease(), hand.carrier_id, bind, TokenBucket(0, 1))
     return Desk(hand, dispatcher, bind)
+
+
+async def test_a_mark_waits_for_half_of_what_may_be_marked(store: Store) -> None:
+    """Where answers come at once, outcomes make room soon: many small marks would cost more than they bring."""
+    made = await desk(store, window=16)
+    await made.hand.accept(100, lane=2)
+    await made.hand.store.write(chunks.open_due, made.hand.at)
+    await made.step()
+    assert (len(made.bind.given), made.dispatcher.doubt) == (16, 31)
+    answered = made.hear(*((submission, Outcome.SENT) for submission in made.bind.given[:16]))
+    answered += made.hear(*((submission, Outcome.SENT) for submission in made.bind.given[16:24]))
+    await made.dispatcher.record(made.dispatcher.ended(answered[:8]), None)
+    assert not await made.dispatcher._step()
+    await made.dispatcher.record(made.dispatcher.ended(answered[8:16]), None)
+    assert await made.dispatcher._step()
+    assert made.dispatcher.doubt == 31
+
+
+async def test_a_window_that_the_carrier_keeps_full_is_refilled_sooner(store: Store) -> None:
+    made = await desk(store, window=16)
+    await made.hand.accept(100, lane=2)
+    await made.hand.store.write(chunks.open_due, made.hand.at)
+    await made.step()
+    await made.say(*((submission, Outcome.SENT) for submission in made.bind.given[:11]))
+    assert (made.bind.open, made.dispatcher._desk.waiting()) == (16, 4)
+    assert await made.dispatcher._step()
+    assert made.dispatcher.doubt == 31
 
 
 async def test_an_answer_behind_its_unknown_in_one_batch_is_the_answer(store: Store) -> None:

@@ -35,6 +35,10 @@ MARK_SHARE = 2
 BUSY_MARK_SHARE = 8
 """Where the carrier has half a window to answer and little is left in hand, they wait for an eighth only: the window must stay full."""
 
+KEPT_SHARE = 16
+"""A sixteenth of a window is kept for single sends and replies. More would cost the wire: while a carrier that answers late has a whole
+window, another one must be in hand to follow it at once."""
+
 AHEAD_S = 0.1
 """On a limited carrier no more is marked than goes out in this time, so that a single send or a pause need not wait for a window."""
 
@@ -170,13 +174,14 @@ class Dispatcher:
         return bool(taken.messages)
 
     def _share(self) -> int:
+        """Which part of what may be marked has to be free for a mark to be worth its while."""
         window = self._bind.window
         busy = 2 * self._bind.free <= window and 4 * self._desk.waiting() <= window
         return BUSY_MARK_SHARE if busy else MARK_SHARE
 
     def _capacity(self) -> int:
-        """How many messages of lane 2 may be marked at most: a quarter of a window is kept for the others."""
-        capacity = 2 * self._bind.window - self._bind.window // 4
+        """How many messages of lane 2 may be marked at most."""
+        capacity = 2 * self._bind.window - self._bind.window // KEPT_SHARE
         return min(capacity, self._ahead()) if self._bucket.rate_per_second > 0 else capacity
 
     def _ahead(self) -> int:
