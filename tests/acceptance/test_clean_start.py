@@ -12,7 +12,8 @@ from typing import Any
 import httpx
 import pytest
 from tests.acceptance.accounts import assert_exact
-from tests.acceptance.harness import Server, clarion, free_port, server, smsc_process
+from tests.acceptance.harness import Server, clarion, server, smsc_process
+from tests.ports import free_port
 
 EFFECT_S_MAX = 10.0
 """The product promises two seconds; a test must not fail because the machine is slow."""
