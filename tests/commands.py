@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-LIMIT_S = 60
+LIMIT_S = 120
 
 SOURCES = str(Path(__file__).parents[1] / "src")
 
