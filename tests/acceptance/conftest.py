@@ -1,22 +1,12 @@
-"""Figures that the tests of this room leave are printed at the end, whether output is captured or not."""
+"""Figures that the tests of this room leave: printed at the end of the run."""
 
 from collections.abc import Callable
 
 import pytest
-
-FIGURES = pytest.StashKey[list[str]]()
-
-Note = Callable[[str], None]
+from tests.conftest import FIGURE
 
 
 @pytest.fixture
-def note(request: pytest.FixtureRequest) -> Note:
-    """Keeps lines for the end of the run."""
-    return request.config.stash.setdefault(FIGURES, []).append
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if lines := terminalreporter.config.stash.get(FIGURES, []):
-        terminalreporter.section("figures of the acceptance tests")
-        for line in lines:
-            terminalreporter.write_line(line)
+def note(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Keeps a line for the end of the run."""
+    return lambda line: request.node.user_properties.append((FIGURE, line))

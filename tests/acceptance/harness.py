@@ -8,7 +8,6 @@ import contextlib
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,8 @@ from typing import Any, TypeVar
 
 import httpx
 from sqlalchemy import Connection
+from tests.commands import worker
+from tests.ports import free_port
 
 from clarion.store import Store
 from clarion.store.engine import open_store
@@ -28,7 +29,7 @@ from clarion.wiring.machine import SystemTimer
 
 COMMAND = (sys.executable, "-m", "clarion.cli", "--config", os.devnull)
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 """No test asks for speed: this is how long a condition may take on a busy machine before something is wrong."""
 
 POLL_S = 0.02
@@ -42,13 +43,6 @@ def environment(**more: str) -> dict[str, str]:
     return kept | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "NO_PROXY": "127.0.0.1"} | more
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 async def until(condition: Callable[[], T], what: str, patience_s: float = PATIENCE_S) -> T:
     """The first answer of `condition` that is true."""
     end = time.monotonic() + patience_s
@@ -59,7 +53,7 @@ async def until(condition: Callable[[], T], what: str, patience_s: float = PATIE
 
 
 def clarion(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    """Run a command to its end."""
+    """Run a command to its end, in a process of its own."""
     return subprocess.run(
         [*COMMAND, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment(), timeout=PATIENCE_S
     )
@@ -149,7 +143,8 @@ class Server:
 
     async def command(self, *arguments: str) -> Any:
         """What a command beside the server prints as JSON."""
-        done = await asyncio.to_thread(clarion, *arguments, *self.place, "--json")
+        arguments = ("--config", os.devnull, *arguments, *self.place, "--json")
+        done = await asyncio.to_thread(worker().run, self.data_dir.parent, {}, arguments)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 

@@ -8,92 +8,25 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
+from tests.commands import LIMIT_S, Done, environment, worker
 
 from clarion.store.engine import is_sqlite, sqlite_path
 
-LIMIT_S = 60
-
 COMMAND = [sys.executable, "-m", "clarion.cli"]
-SOURCES = str(Path(__file__).parents[2] / "src")
-
-
-WORKER = """
-import contextlib, io, json, os, sys, traceback
-from clarion.cli.program import run
-answers = os.fdopen(os.dup(1), "w")
-for line in sys.stdin:
-    folder, settings, arguments = json.loads(line)
-    os.chdir(folder)
-    for name in [name for name in os.environ if name.startswith("CLARION_")]:
-        del os.environ[name]
-    os.environ.update(settings)
-    output, errors = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
-        try:
-            code = run(arguments)
-        except BaseException:
-            code = 70
-            traceback.print_exc()
-    print(json.dumps([code, output.getvalue(), errors.getvalue()]), file=answers, flush=True)
-"""
-
-
-class Done(NamedTuple):
-    """A command that has ended."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-class Worker:
-    """Runs one command line after another in a process of their own: an interpreter for each would take most of the time."""
-
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", WORKER], env=environment({}), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-
-    def run(self, folder: Path, settings: dict[str, str], arguments: Sequence[str]) -> Done:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        print(json.dumps([str(folder), settings, arguments]), file=self._process.stdin, flush=True)
-        ready, _, _ = select.select([self._process.stdout], [], [], LIMIT_S)
-        assert ready, f"{arguments} did not end"
-        return Done(*json.loads(self._process.stdout.readline()))
-
-    def close(self) -> None:
-        self._process.kill()
-        self._process.communicate()
-
-
-@pytest.fixture(scope="session")
-def worker() -> Iterator[Worker]:
-    """One for all tests."""
-    worker = Worker()
-    yield worker
-    worker.close()
-
-
-def environment(settings: dict[str, str]) -> dict[str, str]:
-    """That of the tests, with no settings of Clarion's but these."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith("CLARION_")}
-    return own | {"PYTHONPATH": SOURCES, "COLUMNS": "200"} | settings
 
 
 class Clarion:
     """The command, in a folder of its own, with an environment that has none of Clarion's settings but `settings`."""
 
-    def __init__(self, worker: Worker, folder: Path, *place: str) -> None:
+    def __init__(self, folder: Path, *place: str) -> None:
         self.folder = folder
         self.place = place
         self.settings: dict[str, str] = {}
-        self._worker = worker
 
     @property
     def environment(self) -> dict[str, str]:
@@ -105,7 +38,7 @@ class Clarion:
 
     def bare(self, *arguments: str) -> Done:
         """Run it as it is typed."""
-        return self._worker.run(self.folder, self.settings, arguments)
+        return worker().run(self.folder, self.settings, arguments)
 
     def alone(self, *arguments: str) -> Done:
         """Run it as it is typed, in a process of its own."""
@@ -141,19 +74,19 @@ def sentence_of(done: Done, code: int) -> str:
 
 
 @pytest.fixture
-def clarion(worker: Worker, database_url: str, tmp_path: Path) -> Clarion:
+def clarion(database_url: str, tmp_path: Path) -> Clarion:
     """The command beside a migrated database, on each engine in turn."""
     if is_sqlite(database_url):
-        return Clarion(worker, tmp_path, "--data-dir", str(sqlite_path(database_url).parent))
-    return Clarion(worker, tmp_path, "--database-url", database_url)
+        return Clarion(tmp_path, "--data-dir", str(sqlite_path(database_url).parent))
+    return Clarion(tmp_path, "--database-url", database_url)
 
 
 @pytest.fixture
-def beside_sqlite(worker: Worker, sqlite_template: Path, tmp_path: Path) -> Clarion:
+def beside_sqlite(sqlite_template: Path, tmp_path: Path) -> Clarion:
     """The command in a folder with a migrated database where it looks by itself."""
     (tmp_path / "clarion-data").mkdir()
     shutil.copyfile(sqlite_template, tmp_path / "clarion-data" / "clarion.db")
-    return Clarion(worker, tmp_path)
+    return Clarion(tmp_path)
 
 
 class Running:

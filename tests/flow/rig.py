@@ -24,7 +24,7 @@ from clarion.store.catalog import Organization, load_organization, raise_version
 from clarion.wiring.connections import Connections
 from clarion.wiring.machine import SystemClock, SystemIds, SystemRandom, SystemTimer
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 
 
 @dataclass

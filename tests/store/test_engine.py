@@ -4,6 +4,7 @@ import asyncio
 import gc
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -180,10 +181,20 @@ async def test_closing_finishes_what_was_begun(make_store: MakeStore) -> None:
     await store.close()
     assert await other.read(get, "counter") == 100
     assert sorted(await asyncio.gather(*writes)) == list(range(1, 101))
-    with pytest.raises(Unavailable, match="closed"):
-        await store.write(add, "counter")
-    with pytest.raises(Unavailable, match="closed"):
-        await store.read(get, "counter")
+    await store.close()
+
+
+async def test_a_closed_store_refuses_and_leaves_nothing_unawaited(make_store: MakeStore) -> None:
+    store = await make_store()
+    await store.close()
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        with pytest.raises(Unavailable, match="closed"):
+            await store.write(add, "counter")
+        with pytest.raises(Unavailable, match="closed"):
+            await store.read(get, "counter")
+        gc.collect()
+    assert [str(warning.message) for warning in warned] == []
     await store.close()
 
 

@@ -84,7 +84,7 @@ class PostgresStore:
                 self.stats.add(1, self._timer.monotonic() - started)
                 return result
 
-        return await self._in_task(self._noted(self._repeated(once, AWAY_FOR_WRITES)))
+        return await self._in_task(self._noted(once))
 
     async def read(self, function: Transaction[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """As `Store.read`. The function's own Python runs on the event loop."""
@@ -118,9 +118,9 @@ class PostgresStore:
             await self._lock.close()
         await self._engine.dispose()
 
-    async def _noted(self, write: Coroutine[Any, Any, T]) -> T:
+    async def _noted(self, once: Callable[[], Awaitable[T]]) -> T:
         try:
-            return await write
+            return await self._repeated(once, AWAY_FOR_WRITES)
         except Unavailable as error:
             self.stats.blocked = str(error)
             raise
