@@ -67,7 +67,7 @@ def decode_delivery(octets: bytes, sequence: int, alphabet: str = GSM7) -> Recei
         message = message._replace(source=message.source[:ADDRESS_CHARACTERS_MAX], destination=message.destination[:ADDRESS_CHARACTERS_MAX])
     kind = message.esm_class & MESSAGE_TYPE
     parameters = decode_parameters(message.parameters) if message.parameters else {}
-    if kind in {SMSC_RECEIPT, INTERMEDIATE} or pdu.RECEIPTED_MESSAGE_ID in parameters:
+    if kind in {SMSC_RECEIPT, INTERMEDIATE} or (pdu.RECEIPTED_MESSAGE_ID in parameters and _tells_a_state(message, parameters)):
         return _receipt(message, parameters, sequence, octets)
     return inbound_text(message, parameters, sequence, alphabet)
 
@@ -109,6 +109,11 @@ def _receipt(message: Message, parameters: dict[int, bytes], sequence: int, octe
         _number(parameters.get(pdu.USER_MESSAGE_REFERENCE)),
         octets,
     )
+
+
+def _tells_a_state(message: Message, parameters: dict[int, bytes]) -> bool:
+    """Whether a delivery that names a message and is of no kind is its receipt: Kannel's test SMSC puts an id into texts from phones."""
+    return pdu.MESSAGE_STATE in parameters or "stat" in _fields(_receipt_text(message, parameters))
 
 
 def _receipt_text(message: Message, parameters: dict[int, bytes]) -> str:
