@@ -224,6 +224,23 @@ async def test_acknowledgements_of_this_connection_only_in_one_write() -> None:
     assert rig.session.owes == 0
 
 
+async def test_numbers_out_of_nowhere_are_answered_with_themselves() -> None:
+    """Of deliveries: nothing, more than 3.4 allows, one twice. Of answers and enquiries: whatever was never asked."""
+    rig = Rig()
+    rig.session.submit([message(1)])
+    numbers = [0, 0x80000000, 0xFFFFFFFF, 7, 7]
+    rig.session.data_received(b"".join(pdu.frame(pdu.DELIVER_SM, 0, number, RECEIPT) for number in numbers))
+    rig.session.acknowledge([receipt.sequence for receipt in rig.recorder.receipts])
+    assert rig.written[1:] == [(pdu.DELIVER_SM_RESP, 0, number) for number in numbers]
+    for number in (0, 2, 0x7FFFFFFF, 0xFFFFFFFF):
+        rig.answer(number, b"77")
+        for command in (pdu.ENQUIRE_LINK_RESP, pdu.UNBIND_RESP, pdu.GENERIC_NACK, pdu.BINDS["transceiver"] | pdu.RESPONSE, 0x80000103):
+            rig.session.data_received(pdu.frame(command, status.SYSTEM_ERROR, number))
+    assert (rig.recorder.answers, rig.session.unanswered, rig.transport.closed) == ([], 1, False)
+    rig.answer(1, b"77")
+    assert rig.recorder.outcomes == ["sent"]
+
+
 async def test_reading_stops_while_too_much_is_unacknowledged() -> None:
     rig = Rig(enquire_s=30)
     for start in range(0, UNACKNOWLEDGED_MAX + 1, 100):

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,22 @@ async def long_texts_come_in(here: Road, smsc: ForeignSmsc, carrier_id: int) -> 
         ("sar 1 sar 2 ", 2, 0),
         ("payload " * 60, 1, 480),
     ]
+
+
+@on_sqlite
+async def test_senders_and_validity_as_it_reads_them(store: Store, tmp_path: Path) -> None:
+    """Names are alphanumeric, long numbers international, short ones are left to the carrier; what is left of 72 hours goes along."""
+    senders = {"CLARION": [5, 0, 1, 1], "20880": [0, 1, 1, 1], "254712345678": [1, 1, 1, 1]}
+    async with road(store, begin=False) as here:
+        with foreign_smsc(tmp_path / "log") as smsc:
+            await connect(here, smsc.port, "bind=transceiver")
+            for number, sender in enumerate(senders):
+                await here.accept(numbers(1, FIRST + number), sender=sender)
+            await until(lambda: len(smsc.submits()) == 3, "submits")
+            for submit in smsc.submits():
+                assert submit["types"] == senders[submit["source"]]
+                hours = (datetime.fromisoformat(submit["validity"]).timestamp() - submit["at"]) / 3600
+                assert 71 < hours <= 72
 
 
 @on_sqlite
