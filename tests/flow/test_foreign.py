@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from tests.carriers.authority import Authority
 from tests.carriers.recording import until
 from tests.flow.hand import counters_are_exact, ledger_is_exact
 from tests.flow.rig import PATIENCE_S, Road, add_carrier, numbers, road
@@ -174,9 +175,9 @@ async def test_receipts_without_an_id_end_what_was_never_answered(store: Store, 
 async def test_it_ends_the_binds_itself_and_takes_them_again(store: Store, tmp_path: Path) -> None:
     async with road(store, begin=False) as here:
         with foreign_smsc(tmp_path / "log") as smsc:
-            carrier_id = await connect(here, smsc.port, "bind=pair&window=20", 2)
+            carrier_id = await connect(here, smsc.port, "bind=pair&window=20&enquire=0.2", 2)
             smsc.enquire()
-            await until(lambda: smsc.counters()["enquired"] == 2, "answers to its enquiries")
+            await until(lambda: smsc.counters()["enquired"] == 2 and smsc.counters()["enquiries"] >= 4, "enquiries both ways")
             accepted = await here.accept(numbers(400, FIRST))
             await until(lambda: smsc.counters()["taken"] > 40, "some taken")
             smsc.unbind()
@@ -186,6 +187,27 @@ async def test_it_ends_the_binds_itself_and_takes_them_again(store: Store, tmp_p
             assert smsc.counters()["unbound"] == 2
             assert view.counts["unknown"] <= 20
             assert view.counts["delivered"] + view.counts["unknown"] == 400
+            await is_sound(here, smsc)
+
+
+@on_sqlite
+async def test_a_certificate_that_is_put_right(store: Store, tmp_path: Path) -> None:
+    """While it is for another name nothing goes out, and nothing is lost."""
+    authority = Authority(tmp_path)
+    wrong, right = (authority.certificate(name) for name in ("DNS:elsewhere", "IP:127.0.0.1"))
+    async with road(store, begin=False) as here:
+        with foreign_smsc(tmp_path / "log", key=str(wrong.key), cert=str(wrong.certificate)) as smsc:
+            url = f"smpps://clarion@127.0.0.1:{smsc.port}?ca={authority.file}"
+            await store.write(add_carrier, "foreign", url, here.runtime.clock.now(), prefix="25471")
+            here.begin()
+            accepted = await here.accept(numbers(20, FIRST))
+            told = sa.select(t.binds.c.reason).where(t.binds.c.reason.like("the certificate of%IP address mismatch%"))
+            async with asyncio.timeout(PATIENCE_S):
+                while not await here.all(told):
+                    await asyncio.sleep(0.02)
+            assert smsc.submits() == []
+        with foreign_smsc(tmp_path / "log", port=smsc.port, key=str(right.key), cert=str(right.certificate)) as smsc:
+            await here.until(accepted, lambda v: v.counts["delivered"] == 20)
             await is_sound(here, smsc)
 
 

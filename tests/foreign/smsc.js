@@ -40,7 +40,7 @@ const options = Object.assign({
   cert: null,
 }, JSON.parse(process.argv[2] || '{}'));
 
-const counters = { binds: 0, submits: 0, taken: 0, refused: 0, throttled: 0, receipts: 0, acknowledged: 0, texts: 0, enquired: 0, unbound: 0 };
+const counters = { binds: 0, submits: 0, taken: 0, refused: 0, throttled: 0, receipts: 0, acknowledged: 0, texts: 0, enquiries: 0, enquired: 0, unbound: 0 };
 const log = options.log ? fs.openSync(options.log, 'a') : null;
 const sessions = new Set();
 const receivers = new Set();
@@ -66,7 +66,7 @@ const server = smpp.createServer(tls, (session) => {
       if (kind !== 'bind_transmitter') { receivers.add(session); session.open = new Map(); deliver(); }
     });
   }
-  session.on('enquire_link', (pdu) => session.send(pdu.response()));
+  session.on('enquire_link', (pdu) => { counters.enquiries++; session.send(pdu.response()); });
   session.on('unbind', (pdu) => { session.send(pdu.response()); session.close(); });
   session.on('submit_sm', (pdu) => {
     if (bound) submit(session, bind, pdu);
