@@ -111,6 +111,19 @@ async def long_texts_come_in(here: Road, smsc: ForeignSmsc, carrier_id: int) -> 
 
 
 @on_sqlite
+async def test_receipts_and_texts_by_data_sm(store: Store, tmp_path: Path) -> None:
+    async with road(store, begin=False) as here:
+        with foreign_smsc(tmp_path / "log", receipts="payload", dataSm=True, undeliver=["7"]) as smsc:
+            carrier_id = await connect(here, smsc.port, "bind=transceiver")
+            accepted = await here.accept(numbers(50, FIRST))
+            await here.until(accepted, lambda v: (v.counts["delivered"], v.counts["undelivered"]) == (45, 5))
+            smsc.send_text("254711222333", "20880", "", {"message_payload": "Привет"})
+            assert await inbound(here, carrier_id, 1) == [("Привет", 1, 12)]
+            await until(lambda: smsc.counters()["acknowledged"] == 51, "acknowledgements")
+            await is_sound(here, smsc)
+
+
+@on_sqlite
 async def test_senders_and_validity_as_it_reads_them(store: Store, tmp_path: Path) -> None:
     """Names are alphanumeric, long numbers international, short ones are left to the carrier; what is left of 72 hours goes along."""
     senders = {"CLARION": [5, 0, 1, 1], "20880": [0, 1, 1, 1], "254712345678": [1, 1, 1, 1]}

@@ -33,6 +33,7 @@ const options = Object.assign({
   disconnectEvery: 0,       // each n-th submit is taken and ends the connection unanswered
   receipts: 'text',         // text, payload (the same in message_payload), parameters (no text at all), both or none
   receiptText: 'id:{id} sub:001 dlvrd:{dlvrd} submit date:{date} done date:{date} stat:{stat} err:{err} text:',
+  dataSm: false,            // receipts and texts come by data_sm; neither has a short_message there
   intermediate: false,      // before each receipt an intermediate notification, that the message is on its way
   receiptDelayMs: 0,
   outstanding: 100,
@@ -161,7 +162,7 @@ function deliver() {
       outstanding++;
       session.open.set(key, delivery);
       counters[delivery.esm_class ? 'receipts' : 'texts']++;
-      session.deliver_sm(delivery, () => {
+      session[options.dataSm ? 'data_sm' : 'deliver_sm'](delivery, () => {
         if (!session.open.delete(key)) return;
         outstanding--;
         counters.acknowledged++;

@@ -1,11 +1,11 @@
-"""What a deliver_sm says: a receipt for a message that the carrier took, or a text that somebody sent (SMPP 3.4, appendix B and 5.2.12)."""
+"""What a delivery says: a receipt for a message that the carrier took, or a text that somebody sent (SMPP 3.4, appendix B and 5.2.12)."""
 
 import re
 from typing import Final
 
 from clarion.carriers.interface import InboundText, Receipt
 from clarion.carriers.smpp import pdu
-from clarion.carriers.smpp.pdu import GSM7_CODING, UCS2_CODING, Malformed, Message, decode_message, decode_parameters
+from clarion.carriers.smpp.pdu import GSM7_CODING, UCS2_CODING, Malformed, Message, decode_data, decode_message, decode_parameters
 from clarion.core.text import GSM7, REPLACEMENT, decode_gsm7, decode_ucs2
 
 MESSAGE_TYPE: Final = 0x3C
@@ -60,7 +60,15 @@ def decode_delivery(octets: bytes, sequence: int, alphabet: str = GSM7) -> Recei
                 -1,
                 octets,
             )
-    message = decode_message(octets)
+    return _delivery(decode_message(octets), octets, sequence, alphabet)
+
+
+def decode_data_delivery(octets: bytes, sequence: int, alphabet: str = GSM7) -> Receipt | InboundText | Malformed:
+    """The delivery in a whole data_sm, by which some carriers bring receipts and texts."""
+    return _delivery(decode_data(octets), octets, sequence, alphabet)
+
+
+def _delivery(message: Message | Malformed, octets: bytes, sequence: int, alphabet: str) -> Receipt | InboundText | Malformed:
     if isinstance(message, Malformed):
         return message
     if len(message.source) > ADDRESS_CHARACTERS_MAX or len(message.destination) > ADDRESS_CHARACTERS_MAX:
