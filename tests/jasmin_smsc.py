@@ -111,9 +111,10 @@ class JasminSmsc:
         return path.exists() and words in path.read_text(errors="replace")
 
     def _forget(self) -> None:
-        self.running.clear()
-        for lock in DAEMONS.values():
+        """Its locks, which a killed daemon leaves; never those of another Jasmin."""
+        for lock in DAEMONS.values() if self.running else ():
             (LOCKS / f"{lock}.lock").unlink(missing_ok=True)
+        self.running.clear()
 
 
 @asynccontextmanager
