@@ -42,6 +42,14 @@ class ForeignSmsc:
         """`fields` are of npm's PDU, over the others."""
         self._command({"command": "text", "source": source, "destination": destination, "text": text, "fields": fields or {}})
 
+    def enquire(self) -> None:
+        """Have it ask every session whether it is there; `enquired` counts the answers."""
+        self._command({"command": "enquire"})
+
+    def unbind(self) -> None:
+        """Have it end every session; `unbound` counts the answers."""
+        self._command({"command": "unbind"})
+
     def kill(self) -> None:
         """End it as a crash does."""
         self.process.kill()

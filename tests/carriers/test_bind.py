@@ -91,6 +91,53 @@ async def test_a_refused_bind_tells_the_carriers_own_error_and_is_tried_again() 
         await until(lambda: bind.state == "bound")
 
 
+@pytest.mark.parametrize(
+    ("refusal", "told"),
+    [
+        (0x02, "ESME_RINVCMDLEN (0x00000002)"),
+        (0x04, "ESME_RINVBNDSTS (0x00000004)"),
+        (0x05, "ESME_RALYBND (0x00000005)"),
+        (0x08, "ESME_RSYSERR (0x00000008)"),
+        (0x0D, "ESME_RBINDFAIL (0x0000000d)"),
+        (0x0E, "ESME_RINVPASWD (0x0000000e)"),
+        (0x0F, "ESME_RINVSYSID (0x0000000f)"),
+        (0x14, "ESME_RMSGQFUL (0x00000014)"),
+        (0x53, "ESME_RINVSYSTYP (0x00000053)"),
+        (0x58, "ESME_RTHROTTLED (0x00000058)"),
+        (0x64, "ESME_RX_T_APPN (0x00000064)"),
+        (0xFF, "ESME_RUNKNOWNERR (0x000000ff)"),
+        (0x401, "vendor status (0x00000401)"),
+        (0x7777, "reserved status (0x00007777)"),
+    ],
+)
+async def test_every_reason_to_refuse_a_bind_is_told_and_the_bind_rests_for_it(refusal: int, told: str) -> None:
+    """In the state, which `carriers list` shows, and by a probe, which is `carriers test`."""
+    recorder = Recorder()
+    async with scripted_carrier() as carrier:
+        async with running_bind(carrier.port, recorder, wait=False) as bind:
+            await (await carrier.connection()).take_bind(status=refusal)
+            await until(lambda: bind.state == "refused")
+            assert bind._refused, "its pauses are those of a refusal"
+        probing = asyncio.create_task(probe(parse_url(f"smpp://clarion@127.0.0.1:{carrier.port}"), SystemTimer()))
+        await (await carrier.connection()).take_bind(status=refusal)
+        result = await probing
+    assert recorder.states[1] == ("refused", told)
+    assert [(step.name, step.succeeded) for step in result.steps] == [("connect", True), ("bind", False)]
+    assert result.steps[-1].detail == told
+
+
+@pytest.mark.parametrize(("refusal", "told"), [(0x03, "ESME_RINVCMDID (0x00000003)"), (0, "ESME_RBINDFAIL (0x0000000d)")])
+async def test_a_bind_that_is_not_even_known_is_refused(refusal: int, told: str) -> None:
+    """SMSCs of SMPP 3.3 answer a transceiver's bind with a generic_nack."""
+    recorder = Recorder()
+    async with scripted_carrier() as carrier, running_bind(carrier.port, recorder, wait=False) as bind:
+        connection = await carrier.connection()
+        request = await connection.expect(pdu.BIND_TRANSCEIVER)
+        connection.send(pdu.GENERIC_NACK, refusal, request.sequence)
+        await until(lambda: bind.state == "refused")
+    assert recorder.states[1] == ("refused", told)
+
+
 async def test_a_bind_that_is_not_answered(hurried: None) -> None:
     recorder = Recorder()
     async with scripted_carrier() as carrier, running_bind(carrier.port, recorder, wait=False) as bind:

@@ -205,6 +205,16 @@ def test_what_looks_like_a_receipt_but_is_sent_by_a_phone_is_a_text() -> None:
     assert isinstance(read(FULL.format("1234", "DELIVRD", "000"), esm_class=0), InboundText)
 
 
+@pytest.mark.parametrize("text", ["Yes please", "1", ""])
+def test_a_text_beside_an_id_is_a_text(text: str) -> None:
+    """Kannel's test SMSC puts a receipted_message_id into what phones send; without a state nobody could use it as a receipt."""
+    inbound = read(text, {0x1E: b"77\0"}, esm_class=0)
+    assert isinstance(inbound, InboundText)
+    assert inbound.text == text
+    assert isinstance(read("id:77 stat:DELIVRD", {0x1E: b"77\0"}, esm_class=0), Receipt)
+    assert isinstance(read("", {0x1E: b"77\0"}), Receipt)
+
+
 def test_a_delivery_that_lies_about_its_length_is_malformed() -> None:
     octets = bytearray(pdu.frame(pdu.DELIVER_SM, 0, 9, pdu.encode_message(Message("1", "2", b"Hi", 4))))
     octets[-3] = 200

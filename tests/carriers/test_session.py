@@ -197,9 +197,9 @@ async def test_lengths_that_lie_end_the_connection(length: int) -> None:
 
 async def test_other_pdus_are_answered_as_the_specification_says() -> None:
     rig = Rig()
-    for command in (0x00000003, 0x00000103, 0x80000103, pdu.ALERT_NOTIFICATION, pdu.SUBMIT_SM, 0x12345678):
+    for command in (0x00000003, 0x80000103, pdu.ALERT_NOTIFICATION, pdu.SUBMIT_SM, 0x12345678):
         rig.session.data_received(pdu.frame(command, 0, 8))
-    nacks = [(pdu.GENERIC_NACK, status.INVALID_COMMAND, 8)] * 4
+    nacks = [(pdu.GENERIC_NACK, status.INVALID_COMMAND, 8)] * 3
     assert rig.written == nacks
     rig.session.data_received(pdu.frame(pdu.UNBIND, 0, 9))
     assert rig.written == [*nacks, (pdu.UNBIND_RESP, 0, 9)]
@@ -214,6 +214,34 @@ async def test_a_delivery_that_nobody_can_read_is_refused_for_good() -> None:
     assert len(rig.recorder.receipts) == 1
 
 
+async def test_what_comes_by_data_sm_is_answered_by_its_own_kind() -> None:
+    rig = Rig()
+    payload = {pdu.MESSAGE_PAYLOAD: b"id:77 stat:UNDELIV err:5", pdu.USER_MESSAGE_REFERENCE: b"\0\7"}
+    phone = b"\0\1\1" + b"254711222333\0"
+    receipt = phone + b"\5\0CLARION\0\4\0\0" + pdu.encode_parameters(payload)
+    text = phone + b"\0\1" + b"20880\0\0\0\x08" + pdu.encode_parameters({pdu.MESSAGE_PAYLOAD: "Привет".encode("utf-16-be")})
+    for sequence, (command, body) in enumerate(
+        ((pdu.DATA_SM, receipt), (pdu.DELIVER_SM, RECEIPT), (pdu.DATA_SM, text), (pdu.DATA_SM, text[:20])), 5
+    ):
+        rig.session.data_received(pdu.frame(command, 0, sequence, body))
+    assert rig.written == [(pdu.DATA_SM_RESP, status.RECEIVER_REJECTS, 8)]
+    first, second = rig.recorder.receipts
+    assert (first.reference, first.recipient, first.sender, first.state, first.reason, first.user_message_reference) == (
+        "77",
+        "254711222333",
+        "CLARION",
+        "undelivered",
+        "UNDELIV err:5",
+        7,
+    )
+    (inbound,) = rig.recorder.texts
+    assert (inbound.sender, inbound.recipient, inbound.text) == ("254711222333", "20880", "Привет")
+    assert rig.session.owes == 3
+    rig.session.acknowledge([first.sequence, second.sequence, inbound.sequence])
+    assert sorted(rig.written[1:]) == sorted([(pdu.DATA_SM_RESP, 0, 5), (pdu.DELIVER_SM_RESP, 0, 6), (pdu.DATA_SM_RESP, 0, 7)])
+    assert rig.session.owes == 0
+
+
 async def test_acknowledgements_of_this_connection_only_in_one_write() -> None:
     rig = Rig()
     rig.session.data_received(b"".join(pdu.frame(pdu.DELIVER_SM, 0, sequence, RECEIPT) for sequence in (5, 6, 7)))
@@ -222,6 +250,23 @@ async def test_acknowledgements_of_this_connection_only_in_one_write() -> None:
     assert rig.written == [(pdu.DELIVER_SM_RESP, 0, sequence) for sequence in (5, 6, 7)]
     assert len(rig.transport.writes) == 1
     assert rig.session.owes == 0
+
+
+async def test_numbers_out_of_nowhere_are_answered_with_themselves() -> None:
+    """Of deliveries: nothing, more than 3.4 allows, one twice. Of answers and enquiries: whatever was never asked."""
+    rig = Rig()
+    rig.session.submit([message(1)])
+    numbers = [0, 0x80000000, 0xFFFFFFFF, 7, 7]
+    rig.session.data_received(b"".join(pdu.frame(pdu.DELIVER_SM, 0, number, RECEIPT) for number in numbers))
+    rig.session.acknowledge([receipt.sequence for receipt in rig.recorder.receipts])
+    assert rig.written[1:] == [(pdu.DELIVER_SM_RESP, 0, number) for number in numbers]
+    for number in (0, 2, 0x7FFFFFFF, 0xFFFFFFFF):
+        rig.answer(number, b"77")
+        for command in (pdu.ENQUIRE_LINK_RESP, pdu.UNBIND_RESP, pdu.GENERIC_NACK, pdu.BINDS["transceiver"] | pdu.RESPONSE, 0x80000103):
+            rig.session.data_received(pdu.frame(command, status.SYSTEM_ERROR, number))
+    assert (rig.recorder.answers, rig.session.unanswered, rig.transport.closed) == ([], 1, False)
+    rig.answer(1, b"77")
+    assert rig.recorder.outcomes == ["sent"]
 
 
 async def test_reading_stops_while_too_much_is_unacknowledged() -> None:

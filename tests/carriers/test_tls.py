@@ -6,12 +6,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
 from tests.carriers.authority import Authority, Certificate
 from tests.carriers.recording import Recorder, message, running_bind, submit_all, until
+from tests.carriers.scripted import scripted_carrier
 from tests.foreign_smsc import foreign_smsc
 from tests.simulator.running import running_smsc
 
-from clarion.carriers.smpp import parse_url, probe
+from clarion.carriers.smpp import connect, parse_url, probe
 from clarion.wiring.machine import SystemTimer
 
 
@@ -63,6 +65,31 @@ async def test_the_tls_of_an_smsc_that_is_not_ours(tmp_path: Path) -> None:
             await submit_all(bind, [message(number) for number in range(100)])
             await until(lambda: len(recorder.receipts) == 100, "receipts")
     assert recorder.outcomes == ["sent"] * 100
+
+
+async def test_an_smsc_that_is_not_ours_is_checked_too(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    (tmp_path / "other").mkdir()
+    other = Authority(tmp_path / "other", "other")
+    made = authority.certificate("DNS:localhost")
+    with foreign_smsc(tmp_path / "log", key=str(made.key), cert=str(made.certificate)) as smsc:
+        right = f"localhost:{smsc.port}?ca={authority.file}"
+        assert "machine does not know who signed it" in await detail(f"smpps://me@localhost:{smsc.port}")
+        assert f"who signed it is not in {other.file}" in await detail(f"smpps://me@localhost:{smsc.port}?ca={other.file}")
+        assert "IP address mismatch" in await detail(f"smpps://me@127.0.0.1:{smsc.port}?ca={authority.file}")
+        plain = await detail(f"smpp://me@localhost:{smsc.port}")
+        assert plain.endswith("before the bind was answered; it may not know this address, or speak TLS (smpps://)")
+        for kind in ("transceiver", "pair"):
+            assert await detail(f"smpps://me@{right}&bind={kind}") == "answered"
+    with foreign_smsc(tmp_path / "plain") as smsc:
+        assert (await detail(f"smpps://me@localhost:{smsc.port}")).endswith("does it speak plain SMPP (smpp://)?")
+
+
+async def test_a_server_that_never_shakes_hands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes the connection, and that is all."""
+    monkeypatch.setattr(connect, "CONNECT_S", 0.3)
+    async with scripted_carrier() as carrier:
+        assert await detail(f"smpps://me@127.0.0.1:{carrier.port}") == f"no connection to 127.0.0.1:{carrier.port} in 0.3 s"
 
 
 async def test_what_does_not_match_is_named(tmp_path: Path) -> None:

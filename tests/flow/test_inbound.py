@@ -9,6 +9,8 @@ from tests.flow.hand import SECOND, Hand, by_hand
 from tests.flow.rig import PATIENCE_S, road
 
 from clarion.carriers.interface import InboundText
+from clarion.carriers.smpp import pdu
+from clarion.carriers.smpp.receipts import decode_delivery
 from clarion.flow.receive import Receiver
 from clarion.store import Store, inbound
 from clarion.store import tables as t
@@ -69,6 +71,22 @@ async def test_all_parts_in_one_batch_beside_those_of_others(hand: Hand) -> None
     assert await wholes(hand) == ["ab"]
     await bring(hand, part("y", 2, 2, reference=8))
     assert await wholes(hand) == ["ab", "xy"]
+
+
+@pytest.mark.parametrize("header", ["050003070201", "0608040007 0201", ""])
+async def test_an_emoji_that_was_cut_between_two_parts(hand: Hand, header: str) -> None:
+    """Phones cut at 67 units, whatever stands there. Without a header the parts are numbered by SAR parameters."""
+    octets = ("ab" + "😀" * 33 + "\ufffd").encode("utf-16-be")
+    cut = 4 + 4 * 20 + 2
+    parts = []
+    for number, piece in enumerate((octets[:cut], octets[cut:]), 1):
+        body = bytes.fromhex(header)[:-1] + bytes((number,)) + piece if header else piece
+        sar = {} if header else {pdu.SAR_REFERENCE: b"\0\7", pdu.SAR_TOTAL: b"\2", pdu.SAR_PART: bytes((number,))}
+        message = pdu.Message(PHONE, "CLARION", body, 0x40 if header else 0, 8, parameters=pdu.encode_parameters(sar))
+        parts.append(decode_delivery(pdu.frame(pdu.DELIVER_SM, 0, number, pdu.encode_message(message)), number))
+    assert [part.text.count("\ufffd") for part in parts if isinstance(part, InboundText)] == [1, 2]
+    await bring(hand, *[part for part in parts if isinstance(part, InboundText)])
+    assert await wholes(hand) == ["ab" + "😀" * 33 + "\ufffd"]
 
 
 async def test_a_reference_that_is_used_again(hand: Hand) -> None:

@@ -6,7 +6,7 @@ What was taken and receipted ends by its receipt; what stays unknown never reach
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from clarion.simulator import SmscSettings, garbage
 from clarion.store import Store
 from clarion.store import tables as t
 from clarion.store.doctor import examine
+from clarion.store.tenants import BindView, list_carriers
 from clarion.store.views import BroadcastView
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -171,11 +172,17 @@ async def test_refused_binds_say_why_and_work_begins_when_they_are_let_in(store:
     async with road(store, SmscSettings(bind_status=refusal, bind_refused_first=1, log_file=log)) as here:
         accepted = await here.accept(numbers(20))
         async with asyncio.timeout(PATIENCE_S):
-            while await here.all(sa.select(t.binds.c.state, t.binds.c.reason)) != [("refused", status.describe(refusal))]:
+            while [(bind.state, bind.reason) for bind in await listed(here)] != [("refused", status.describe(refusal))]:
                 await asyncio.sleep(0.01)
         view = await ended(here, accepted, log)
         assert view.counts["delivered"] == 20
         await is_sound(here, log)
+
+
+async def listed(here: Road) -> Sequence[BindView]:
+    """What `carriers list` shows of the one carrier's binds."""
+    (carrier,) = await here.runtime.store.read(list_carriers)
+    return carrier.binds
 
 
 @on_sqlite

@@ -3,9 +3,12 @@
 // node smsc.js '{"port": 0, "log": "submits.jsonl", …}'
 //
 // Prints `listening PORT`. Each submit is appended to `log` as a JSON line: at (epoch seconds), bind, sequence, source, destination,
-// text, id, status, coding, and how, ref, total, part for a long message or a part of one. Lines on standard input are commands, as JSON:
+// text, id, status, coding, validity, types (TON and NPI of both addresses), and how, ref, total, part for a long message or a part of
+// one. Lines on standard input are commands, as JSON:
 //   {"command": "text", "source": "254…", "destination": "CLARION", "text": "STOP"}   bring a text to whoever can receive
 //   {"command": "counters"}                                                           print them as a JSON line
+//   {"command": "enquire"}                                                            ask every session whether it is there
+//   {"command": "unbind"}                                                             end every session
 // It ends with its standard input.
 
 'use strict';
@@ -28,15 +31,19 @@ const options = Object.assign({
   undeliver: [],            // endings of destinations whose receipt says UNDELIV
   throttleEvery: 0,         // each n-th submit is answered ESME_RTHROTTLED
   disconnectEvery: 0,       // each n-th submit is taken and ends the connection unanswered
-  receipts: 'text',         // text, parameters (no text at all), both or none
+  receipts: 'text',         // text, payload (the same in message_payload), parameters (no text at all), both or none
+  receiptText: 'id:{id} sub:001 dlvrd:{dlvrd} submit date:{date} done date:{date} stat:{stat} err:{err} text:',
+  dataSm: false,            // receipts and texts come by data_sm; neither has a short_message there
+  intermediate: false,      // before each receipt an intermediate notification, that the message is on its way
   receiptDelayMs: 0,
   outstanding: 100,
   key: null,                // files with a key and a certificate: TLS
   cert: null,
 }, JSON.parse(process.argv[2] || '{}'));
 
-const counters = { binds: 0, submits: 0, taken: 0, refused: 0, throttled: 0, receipts: 0, acknowledged: 0, texts: 0 };
+const counters = { binds: 0, submits: 0, taken: 0, refused: 0, throttled: 0, receipts: 0, acknowledged: 0, texts: 0, enquiries: 0, enquired: 0, unbound: 0 };
 const log = options.log ? fs.openSync(options.log, 'a') : null;
+const sessions = new Set();
 const receivers = new Set();
 const waiting = [];
 let outstanding = 0;
@@ -47,8 +54,9 @@ const tls = options.key ? { key: fs.readFileSync(options.key), cert: fs.readFile
 const server = smpp.createServer(tls, (session) => {
   const bind = ++binds;
   let bound = false;
+  sessions.add(session);
   session.on('error', () => session.destroy());
-  session.on('close', () => { receivers.delete(session); redeliver(session); });
+  session.on('close', () => { sessions.delete(session); receivers.delete(session); redeliver(session); });
   for (const kind of ['bind_transceiver', 'bind_transmitter', 'bind_receiver']) {
     session.on(kind, (pdu) => {
       const refusal = refusalOf(pdu);
@@ -59,7 +67,7 @@ const server = smpp.createServer(tls, (session) => {
       if (kind !== 'bind_transmitter') { receivers.add(session); session.open = new Map(); deliver(); }
     });
   }
-  session.on('enquire_link', (pdu) => session.send(pdu.response()));
+  session.on('enquire_link', (pdu) => { counters.enquiries++; session.send(pdu.response()); });
   session.on('unbind', (pdu) => { session.send(pdu.response()); session.close(); });
   session.on('submit_sm', (pdu) => {
     if (bound) submit(session, bind, pdu);
@@ -88,8 +96,8 @@ function submit(session, bind, pdu) {
   nextId++;
   counters.taken++;
   if (options.receipts !== 'none' && pdu.registered_delivery & 1) {
-    const receipt = receiptOf(pdu, options.decimalReceipts ? String(number) : id);
-    setTimeout(() => { waiting.push(receipt); deliver(); }, options.receiptDelayMs);
+    const receipts = receiptsOf(pdu, options.decimalReceipts ? String(number) : id);
+    setTimeout(() => { waiting.push(...receipts); deliver(); }, options.receiptDelayMs);
   }
   if (options.disconnectEvery && counters.submits % options.disconnectEvery === 0) session.destroy();
   else session.send(pdu.response({ message_id: id }));
@@ -104,7 +112,8 @@ function note(bind, pdu, id, status) {
   if (log === null) return;
   const record = {
     at: Date.now() / 1000, bind, sequence: pdu.sequence_number, source: pdu.source_addr, destination: pdu.destination_addr,
-    text: pdu.short_message.message, id, status, coding: pdu.data_coding,
+    text: pdu.short_message.message, id, status, coding: pdu.data_coding, validity: pdu.validity_period,
+    types: [pdu.source_addr_ton, pdu.source_addr_npi, pdu.dest_addr_ton, pdu.dest_addr_npi],
   };
   const elements = pdu.short_message.udh || [];
   const header = elements.find((element) => element[0] === 0x00 || element[0] === 0x08);
@@ -117,21 +126,30 @@ function note(bind, pdu, id, status) {
   fs.writeSync(log, JSON.stringify(record) + '\n');
 }
 
-function receiptOf(pdu, id) {
+function receiptsOf(pdu, id) {
   const failed = options.undeliver.some((ending) => pdu.destination_addr.endsWith(ending));
-  const stamp = new Date().toISOString().replace(/[-:T]/g, '').slice(2, 12);
+  const last = failed
+    ? receiptOf(pdu, id, smpp.ESM_CLASS.MC_DELIVERY_RECEIPT, { dlvrd: '000', stat: 'UNDELIV', err: '034' }, 'UNDELIVERABLE')
+    : receiptOf(pdu, id, smpp.ESM_CLASS.MC_DELIVERY_RECEIPT, { dlvrd: '001', stat: 'DELIVRD', err: '000' }, 'DELIVERED');
+  if (!options.intermediate) return [last];
+  const underWay = { dlvrd: '000', stat: 'ENROUTE', err: '000' };
+  return [receiptOf(pdu, id, smpp.ESM_CLASS.INTERMEDIATE_DELIVERY, underWay, 'ENROUTE'), last];
+}
+
+function receiptOf(pdu, id, kind, words, state) {
+  const date = new Date().toISOString().replace(/[-:T]/g, '').slice(2, 12);
   const receipt = {
     source_addr: pdu.destination_addr, source_addr_ton: pdu.dest_addr_ton, source_addr_npi: pdu.dest_addr_npi,
     destination_addr: pdu.source_addr, dest_addr_ton: pdu.source_addr_ton, dest_addr_npi: pdu.source_addr_npi,
-    esm_class: smpp.ESM_CLASS.MC_DELIVERY_RECEIPT, short_message: '',
+    esm_class: kind, short_message: '',
   };
-  if (options.receipts !== 'parameters') {
-    receipt.short_message = `id:${id} sub:001 dlvrd:${failed ? '000' : '001'} submit date:${stamp} done date:${stamp} ` +
-      `stat:${failed ? 'UNDELIV' : 'DELIVRD'} err:${failed ? '034' : '000'} text:`;
-  }
-  if (options.receipts !== 'text') {
+  const values = { id, date, ...words };
+  const text = options.receiptText.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+  if (options.receipts === 'payload') receipt.message_payload = text;
+  else if (options.receipts !== 'parameters') receipt.short_message = text;
+  if (options.receipts === 'parameters' || options.receipts === 'both') {
     receipt.receipted_message_id = id;
-    receipt.message_state = failed ? smpp.MESSAGE_STATE.UNDELIVERABLE : smpp.MESSAGE_STATE.DELIVERED;
+    receipt.message_state = smpp.MESSAGE_STATE[state];
   }
   return receipt;
 }
@@ -144,7 +162,7 @@ function deliver() {
       outstanding++;
       session.open.set(key, delivery);
       counters[delivery.esm_class ? 'receipts' : 'texts']++;
-      session.deliver_sm(delivery, () => {
+      session[options.dataSm ? 'data_sm' : 'deliver_sm'](delivery, () => {
         if (!session.open.delete(key)) return;
         outstanding--;
         counters.acknowledged++;
@@ -165,9 +183,11 @@ function redeliver(session) {
 readline.createInterface({ input: process.stdin }).on('line', (line) => {
   const { command, ...message } = JSON.parse(line);
   if (command === 'counters') console.log(JSON.stringify(counters));
+  if (command === 'enquire') for (const session of sessions) session.enquire_link({}, () => { counters.enquired++; });
+  if (command === 'unbind') for (const session of sessions) session.unbind({}, () => { counters.unbound++; session.close(); });
   if (command === 'text') {
     const given = message.fields.short_message;
-    if (given && given.udh) given.udh = Buffer.from(given.udh);
+    for (const name of ['udh', 'message']) if (given && Array.isArray(given[name])) given[name] = Buffer.from(given[name]);
     waiting.push({ source_addr: message.source, destination_addr: message.destination, short_message: message.text, ...message.fields });
     deliver();
   }

@@ -185,6 +185,17 @@ async def test_an_id_of_another_carrier_says_nothing(hand: Hand) -> None:
     assert await hand.states() == {message.message_id: "sent"}
 
 
+@pytest.mark.parametrize("reference", ["77", "", "0"])
+async def test_who_was_answered_without_an_id_is_nobody_s(hand: Hand, reference: str) -> None:
+    """The message is sent and charged; whatever its receipts name, they are kept and move it not."""
+    (message,) = await mark(hand)
+    await hand.record([fact(message, "sent", hand.carrier_id, reference="")])
+    assert (await hand.receive(note(reference, message.recipient))).orphaned == 1
+    assert await hand.all(sa.select(t.deliveries.c.state, t.deliveries.c.charged_milli)) == [("sent", PRICE)]
+    assert await hand.all(ORPHANS) == [(reference, str(message.recipient))]
+    await hand.check()
+
+
 async def test_delivered_stays_and_undelivered_becomes_delivered(hand: Hand) -> None:
     first, second = await send(hand, count=2)
     await hand.receive(about(first), about(second, "undelivered"))

@@ -1,11 +1,12 @@
 """Texts that people sent to us, kept as they came; one that came in parts is kept whole too, once all of them are there."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from clarion.core.text import REPLACEMENT
 from clarion.store import rows
 
 
@@ -73,7 +74,7 @@ _Key = tuple[str, str, int, int]
 
 _KEY = {"recipient": "text", "sender": "text", "part_reference": "int", "parts": "smallint"}
 _SAME = (
-    f"SELECT {', '.join(_KEY)}, part, text, data_coding FROM inbound WHERE id > (SELECT max(id) FROM inbound) - {JOIN_ROWS}"
+    f"SELECT {', '.join(_KEY)}, part, text, data_coding, raw FROM inbound WHERE id > (SELECT max(id) FROM inbound) - {JOIN_ROWS}"
     f" AND carrier_id = :carrier_id AND received_at > :since AND ({', '.join(_KEY)}) IN (SELECT {', '.join(_KEY)} FROM v) ORDER BY id"
 )
 
@@ -81,19 +82,39 @@ _SAME = (
 def _joined(connection: Connection, carrier_id: int, parts: Sequence[Inbound], now: int) -> list[Inbound]:
     """The texts of which every part is there since they were last whole. A part that came twice counts as it came last."""
     keys = sorted({_key(part) for part in parts})
-    there: dict[_Key, dict[int, tuple[str, int]]] = defaultdict(dict)
-    for *key, part, text, data_coding in rows.execute(connection, _SAME, v=(_KEY, keys), carrier_id=carrier_id, since=now - JOIN_MICROS):
+    there: dict[_Key, dict[int, tuple[str, int, bytes]]] = defaultdict(dict)
+    found = rows.execute(connection, _SAME, v=(_KEY, keys), carrier_id=carrier_id, since=now - JOIN_MICROS)
+    for *key, part, text, data_coding, raw in found:
         if part == 0:
             there.pop(tuple(key), None)
         else:
-            there[tuple(key)][part] = (text, data_coding)
+            there[tuple(key)][part] = (text, data_coding, raw)
     whole = []
     for key in keys:
         recipient, sender, reference, count = key
         if len(there[key]) == count:
-            text = "".join(there[key][part][0] for part in range(1, count + 1))
+            text = _in_one((there[key][part][0], there[key][part][2]) for part in range(1, count + 1))
             whole.append(Inbound(recipient, sender, text, there[key][1][1], b"", 0, count, reference))
     return whole
+
+
+def _in_one(parts: Iterable[tuple[str, bytes]]) -> str:
+    """The text of parts in order, of which each has its octets: an emoji that was cut in two between them is only there."""
+    whole, before = "", b""
+    for text, raw in parts:
+        pair = _cut_pair(before, raw) if whole.endswith(REPLACEMENT) and text.startswith(REPLACEMENT) else ""
+        whole = whole[:-1] + pair + text[1:] if pair else whole + text
+        before = raw
+    return whole
+
+
+def _cut_pair(before: bytes, after: bytes) -> str:
+    """The character whose halves end the one and begin the other, behind a header if there is one; or nothing."""
+    for begin in (0, after[0] + 1):
+        character = (before[-2:] + after[begin : begin + 2]).decode("utf-16-be", "replace")
+        if len(character) == 1 and character != REPLACEMENT:
+            return character
+    return ""
 
 
 def _key(part: Inbound) -> _Key:

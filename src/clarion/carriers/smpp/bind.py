@@ -146,7 +146,7 @@ class SmppBind:
         # From here on, because the first deliveries come with the answer to the bind and may be acknowledged at once.
         self._session = session
         try:
-            fault = await open_connection(session, self.settings, self._timer) or await request_bind(session, self._timer)
+            fault = await open_connection(session, self.settings, self._timer) or await request_bind(session, self.settings, self._timer)
             if fault is not None:
                 return fault
             bound_at = self._timer.monotonic()

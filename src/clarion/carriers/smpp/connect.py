@@ -75,7 +75,7 @@ def _told(fault: BaseException) -> str:
     return getattr(fault, "strerror", None) or str(fault) or "the connection was closed"
 
 
-async def request_bind(session: Session, timer: Timer) -> Fault | None:
+async def request_bind(session: Session, settings: SmppSettings, timer: Timer) -> Fault | None:
     """Bind a connected session; one that is not bound afterwards has been dropped."""
     session.request_bind()
     await any_within(BIND_ANSWER_S, timer, session.bind_answer, session.lost)
@@ -85,7 +85,9 @@ async def request_bind(session: Session, timer: Timer) -> Fault | None:
             return None
         fault = Fault(refused=True, reason=status.describe(answer))
     elif session.lost.done():
-        fault = Fault(refused=False, reason=f"{session.lost.result()}, before the bind was answered")
+        # Most carriers that do not know an address hang up on it; what speaks TLS hangs up on a plain bind, without a word.
+        perhaps = "it may not know this address" if settings.tls else "it may not know this address, or speak TLS (smpps://)"
+        fault = Fault(refused=False, reason=f"{session.lost.result()}, before the bind was answered; {perhaps}")
     else:
         fault = Fault(refused=False, reason=f"no answer to the bind in {BIND_ANSWER_S:g} s")
     session.drop(fault.reason)

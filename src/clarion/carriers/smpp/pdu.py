@@ -35,6 +35,8 @@ OUTBIND: Final = 0x0000000B
 ENQUIRE_LINK: Final = 0x00000015
 ENQUIRE_LINK_RESP: Final = 0x80000015
 ALERT_NOTIFICATION: Final = 0x00000102
+DATA_SM: Final = 0x00000103
+DATA_SM_RESP: Final = 0x80000103
 
 BINDS: Final = {"transmitter": BIND_TRANSMITTER, "receiver": BIND_RECEIVER, "transceiver": BIND_TRANSCEIVER}
 
@@ -189,6 +191,31 @@ def decode_message(pdu: bytes) -> Message | Malformed:
         replace,
         default,
         pdu[text_end:],
+    )
+
+
+def decode_data(pdu: bytes) -> Message | Malformed:
+    """The data_sm (4.7.1) in a whole PDU: a message whose text, if it has one, is in its parameters."""
+    try:
+        service_type, at = _text(pdu, HEADER_OCTETS)
+        source, destination_at = _text(pdu, at + 2)
+        destination, kind_at = _text(pdu, destination_at + 2)
+        esm_class, registered, coding = pdu[kind_at], pdu[kind_at + 1], pdu[kind_at + 2]
+    except (ValueError, IndexError):
+        return Malformed(status.INVALID_LENGTH, "a message ends in the middle of a field")
+    return Message(
+        source,
+        destination,
+        b"",
+        esm_class,
+        coding,
+        registered,
+        pdu[at],
+        pdu[at + 1],
+        pdu[destination_at],
+        pdu[destination_at + 1],
+        service_type,
+        parameters=pdu[kind_at + 3 :],
     )
 
 

@@ -53,7 +53,7 @@ async def _steps(settings: SmppSettings, timer: Timer) -> list[ProbeStep]:
     try:
         where = f"{settings.host}:{settings.port}{' over TLS' if settings.tls else ''}"
         if note("connect", await open_connection(session, settings, timer), where) and note(
-            "bind", await request_bind(session, timer), f"{settings.bind} as {settings.system_id}"
+            "bind", await request_bind(session, settings, timer), f"{settings.bind} as {settings.system_id}"
         ):
             session.request_unbind()
             silent = Fault(refused=False, reason=f"no answer to the unbind in {UNBIND_ANSWER_S:g} s")

@@ -1,4 +1,4 @@
-"""What a deliver_sm says: a receipt for a message that the carrier took, or a text that somebody sent (SMPP 3.4, appendix B and 5.2.12)."""
+"""What a delivery says: a receipt for a message that the carrier took, or a text that somebody sent (SMPP 3.4, appendix B and 5.2.12)."""
 
 import re
 from functools import lru_cache
@@ -6,7 +6,7 @@ from typing import Final
 
 from clarion.carriers.interface import InboundText, Receipt
 from clarion.carriers.smpp import pdu
-from clarion.carriers.smpp.pdu import GSM7_CODING, UCS2_CODING, Malformed, Message, decode_message, decode_parameters
+from clarion.carriers.smpp.pdu import GSM7_CODING, UCS2_CODING, Malformed, Message, decode_data, decode_message, decode_parameters
 from clarion.core.text import GSM7, REPLACEMENT, decode_gsm7, decode_ucs2
 
 MESSAGE_TYPE: Final = 0x3C
@@ -59,14 +59,22 @@ def decode_delivery(octets: bytes, sequence: int, alphabet: str = GSM7) -> Recei
                 octets,
                 sequence,
             )
-    message = decode_message(octets)
+    return _delivery(decode_message(octets), octets, sequence, alphabet)
+
+
+def decode_data_delivery(octets: bytes, sequence: int, alphabet: str = GSM7) -> Receipt | InboundText | Malformed:
+    """The delivery in a whole data_sm, by which some carriers bring receipts and texts."""
+    return _delivery(decode_data(octets), octets, sequence, alphabet)
+
+
+def _delivery(message: Message | Malformed, octets: bytes, sequence: int, alphabet: str) -> Receipt | InboundText | Malformed:
     if isinstance(message, Malformed):
         return message
     if len(message.source) > ADDRESS_CHARACTERS_MAX or len(message.destination) > ADDRESS_CHARACTERS_MAX:
         message = message._replace(source=message.source[:ADDRESS_CHARACTERS_MAX], destination=message.destination[:ADDRESS_CHARACTERS_MAX])
     kind = message.esm_class & MESSAGE_TYPE
     parameters = decode_parameters(message.parameters) if message.parameters else {}
-    if kind in {SMSC_RECEIPT, INTERMEDIATE} or pdu.RECEIPTED_MESSAGE_ID in parameters:
+    if kind in {SMSC_RECEIPT, INTERMEDIATE} or (pdu.RECEIPTED_MESSAGE_ID in parameters and _tells_a_state(message, parameters)):
         return _receipt(message, parameters, sequence, octets)
     return inbound_text(message, parameters, sequence, alphabet)
 
@@ -117,6 +125,11 @@ def _receipt(message: Message, parameters: dict[int, bytes], sequence: int, octe
         octets,
         sequence,
     )
+
+
+def _tells_a_state(message: Message, parameters: dict[int, bytes]) -> bool:
+    """Whether a delivery that names a message and is of no kind is its receipt: Kannel's test SMSC puts an id into texts from phones."""
+    return pdu.MESSAGE_STATE in parameters or "stat" in _fields(_receipt_text(message, parameters))
 
 
 def _receipt_text(message: Message, parameters: dict[int, bytes]) -> str:

@@ -24,7 +24,7 @@ from clarion.carriers.smpp.pdu import (
     length_fault,
     message_id_of,
 )
-from clarion.carriers.smpp.receipts import decode_delivery, normalise_reference
+from clarion.carriers.smpp.receipts import decode_data_delivery, decode_delivery, normalise_reference
 from clarion.carriers.smpp.settings import SmppSettings
 from clarion.carriers.smpp.submissions import SubmitEncoder
 from clarion.core.clock import Clock, Timer
@@ -71,6 +71,7 @@ class Session(asyncio.Protocol):
         self._late: dict[int, Submission] = {}
         self._marks: deque[tuple[float, int]] = deque()
         self._unacknowledged = 0
+        self._by_data: set[int] = set()  # of these the deliveries that came by data_sm
         self._paused = False
         self._heard = True
         self._heard_at = self._enquired_at = 0.0
@@ -85,6 +86,7 @@ class Session(asyncio.Protocol):
         self._others: dict[int, Callable[[bytes, int, int], None]] = {
             pdu.ENQUIRE_LINK: self._on_enquire_link,
             pdu.ENQUIRE_LINK_RESP: self._ignore,
+            pdu.DATA_SM: self._on_data,
             pdu.UNBIND: self._on_unbind,
             pdu.UNBIND_RESP: self._on_unbind_answer,
             pdu.GENERIC_NACK: self._on_generic_nack,
@@ -149,6 +151,8 @@ class Session(asyncio.Protocol):
 
     def acknowledge(self, sequences: Sequence[int]) -> None:
         """Answer deliveries of this connection; those of an earlier one are passed over."""
+        if self._by_data:
+            sequences = self._acknowledge_data(sequences)
         base, pack = self._base, _DELIVER_SM_RESP.pack
         octets = [pack(_DELIVER_SM_RESP_OCTETS, DELIVER_SM_RESP, 0, sequence - base, 0) for sequence in sequences if sequence >= base]
         self._unacknowledged -= len(octets)
@@ -294,6 +298,22 @@ class Session(asyncio.Protocol):
             self._write(frame(pdu.ENQUIRE_LINK, 0, self._next_sequence()))
 
     # -- all other PDUs
+
+    def _on_data(self, octets: bytes, _: int, sequence: int) -> None:
+        delivery = decode_data_delivery(octets, self._base | sequence, self._alphabet)
+        if isinstance(delivery, Malformed):
+            self._write(frame(pdu.DATA_SM_RESP, status.RECEIVER_REJECTS, sequence, b"\0"))
+        else:
+            self._by_data.add(self._base | sequence)
+            self._tell([], [delivery])
+
+    def _acknowledge_data(self, sequences: Sequence[int]) -> list[int]:
+        """Answer what came by data_sm; returns the others."""
+        data = self._by_data.intersection(sequences)
+        self._by_data -= data
+        self._unacknowledged -= len(data)
+        self._write(b"".join(frame(pdu.DATA_SM_RESP, 0, sequence - self._base, b"\0") for sequence in sequences if sequence in data))
+        return [sequence for sequence in sequences if sequence not in data]
 
     def _on_bind_answer(self, _: bytes, command_status: int, __: int) -> None:
         if not self.bind_answer.done():
