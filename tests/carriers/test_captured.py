@@ -207,7 +207,7 @@ TEXTS = [
 def test_receipts_of_real_carriers(octets: str, reference: str, recipient: str, sender: str, state: str, reason: str) -> None:
     raw = bytes.fromhex(octets)
     assert int.from_bytes(raw[:4], "big") == len(raw)
-    assert decode_delivery(raw, 7) == Receipt(7, reference, recipient, sender, state, reason, -1, raw)
+    assert decode_delivery(raw, 7) == Receipt(reference, recipient, sender, state, reason, -1, raw, 7)
 
 
 @pytest.mark.parametrize(("octets", "sender", "recipient", "text", "data_coding"), TEXTS)
