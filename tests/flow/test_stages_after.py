@@ -218,10 +218,10 @@ class TestSweep:
             (hand.carrier_id, "the carrier only receives")
         ]
         catalog = await hand.settings.catalog()
-        assert (catalog.carrier_of(254_700_000_000), two in catalog.carriers) == (hand.carrier_id, True)
+        assert (catalog.carriers_for(254_700_000_000, None), two in catalog.carriers) == ((hand.carrier_id,), True)
         await hand.store.write(carriers.change_carrier, "two", carriers.CarrierChange(url="smpp://nobody@127.0.0.1:1"))
         await hand.settings.refresh()
-        assert (await hand.settings.catalog()).carrier_of(254_700_000_000) == two
+        assert (await hand.settings.catalog()).carriers_for(254_700_000_000, None) == (two, hand.carrier_id)
         await hand.check()
 
     async def test_without_another_route_they_are_refused_and_released(self, hand: Hand) -> None:

@@ -13,6 +13,11 @@ def one_receipt(url: str) -> bool:
     return _option(url, "receipt") == "last" or _option(url, "long") == "payload"
 
 
+def own_sender(url: str) -> str:
+    """What stands in for the sender of a message that names none; "" where the carrier itself chooses."""
+    return _option(url, "sender") or ""
+
+
 def _option(url: str, name: str) -> str | None:
     try:
         return dict(parse_qsl(urlsplit(url).query)).get(name)

@@ -254,7 +254,7 @@ async def prepare(
     turn: Turn, catalog: Catalog, order: Order, unique: Unique, unwanted: set[int], rejections: dict[int, Rejection]
 ) -> Outgoing:
     """Text, route and price of every recipient that may be sent to; the others get their rejection."""
-    render, quote_of, organization = _renderer(order), catalog.quote, order.organization
+    render, quote_of = _renderer(order), catalog.quoting(order.organization, order.sender)
     outgoing = Outgoing([], [], [], [])
     for index, number in enumerate(unique.numbers):
         if index % STEP == STEP - 1:
@@ -264,7 +264,7 @@ async def prepare(
         if number in unwanted:
             rejections[index] = Rejection("opted_out")
             continue
-        quote = quote_of(number, organization)
+        quote = quote_of(number)
         if quote is None:
             rejections[index] = Rejection("no_route")
             continue

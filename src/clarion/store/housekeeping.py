@@ -1,5 +1,7 @@
 """What sweep does to rows: each function takes a slice, returns how much it did, and may be run at any time and twice."""
 
+from typing import Any
+
 from sqlalchemy import Connection
 
 from clarion.core.carrier_url import only_receives
@@ -85,10 +87,9 @@ def reroute(connection: Connection, catalog: Catalog, now: int) -> int:
     for carrier_id, kind in gone:
         taken = _take_chunk(connection, carrier_id) + _take_retries(connection, carrier_id)
         facts = []
-        for message_id, chunk_id, broadcast_id, organization_id, price_milli, attempt, recipient in taken:
-            target = None if kind == "simulator" else catalog.carrier_of(recipient)
-            if target is not None and catalog.simulated(target):
-                target = None
+        for message_id, chunk_id, broadcast_id, organization_id, price_milli, attempt, recipient, sender in taken:
+            others = () if kind == "simulator" else catalog.carriers_for(recipient, sender)
+            target = next((carrier for carrier in others if not catalog.simulated(carrier)), None)
             state = State.REFUSED if target is None else State.RETRY
             reason = (
                 "no_route"
@@ -105,7 +106,7 @@ def reroute(connection: Connection, catalog: Catalog, now: int) -> int:
     return done
 
 
-def _take_chunk(connection: Connection, carrier_id: int) -> list[tuple[int, ...]]:
+def _take_chunk(connection: Connection, carrier_id: int) -> list[Any]:
     """Of a paced broadcast no more than its pace has opened: what becomes a retry goes out as it comes."""
     found = rows.all(
         connection,
@@ -121,18 +122,18 @@ def _take_chunk(connection: Connection, carrier_id: int) -> list[tuple[int, ...]
     chunk_id, marked_id = found[0]
     return rows.all(
         connection,
-        "SELECT m.id, :chunk_id, m.broadcast_id, m.organization_id, m.price_milli, 1, m.recipient FROM messages m"
+        "SELECT m.id, :chunk_id, m.broadcast_id, m.organization_id, m.price_milli, 1, m.recipient, m.sender FROM messages m"
         " LEFT JOIN deliveries d ON d.message_id = m.id WHERE m.id BETWEEN :chunk_id AND :marked_id AND d.message_id IS NULL ORDER BY m.id",
         chunk_id=chunk_id,
         marked_id=marked_id,
     )
 
 
-def _take_retries(connection: Connection, carrier_id: int) -> list[tuple[int, ...]]:
+def _take_retries(connection: Connection, carrier_id: int) -> list[Any]:
     return rows.all(
         connection,
-        "SELECT d.message_id, d.chunk_id, m.broadcast_id, m.organization_id, m.price_milli, d.attempt, m.recipient FROM deliveries d"
-        " JOIN messages m ON m.id = d.message_id WHERE d.state = 'retry' AND d.carrier_id = :carrier_id"
+        "SELECT d.message_id, d.chunk_id, m.broadcast_id, m.organization_id, m.price_milli, d.attempt, m.recipient, m.sender"
+        " FROM deliveries d JOIN messages m ON m.id = d.message_id WHERE d.state = 'retry' AND d.carrier_id = :carrier_id"
         f" ORDER BY d.due_at LIMIT :limit{_lock(connection)}",
         carrier_id=carrier_id,
         limit=SLICE,

@@ -9,6 +9,7 @@ settings = sa.Table(
     metadata,
     sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("version", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("routing", sa.Text, nullable=False, server_default="weight"),  # weight | cost
     comment="One row. Every change of keys, carriers, routes, prices or opt-outs raises `version`; every poll reads it.",
 )
 
@@ -149,10 +150,15 @@ carriers = sa.Table(
     sa.Column("url", sa.Text, nullable=False),  # without the password
     sa.Column("password", sa.Text, nullable=False),
     sa.Column("state", sa.Text, nullable=False),  # active | removed
-    sa.Column("cost", sa.Text),  # what the carrier takes for a segment, a decimal for people to compare
+    sa.Column("cost", sa.Text),  # what the carrier takes for a segment, a decimal; with settings.routing = cost the cheapest goes first
     sa.Column("reference_form", sa.Text),  # literal | hex_to_decimal | decimal_to_hex, once receipts have shown it
     sa.Column("unknown_after_s", sa.BigInteger, nullable=False, server_default=str(72 * 3600)),
     sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("senders", sa.Text),  # kinds, separated by blanks: names numbers short; null: any
+    sa.Column("health", sa.Text, nullable=False, server_default="well"),  # well probing out
+    sa.Column("health_reason", sa.Text, nullable=False, server_default=""),
+    sa.Column("health_since_at", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("outages", sa.Integer, nullable=False, server_default="0"),  # in a row
 )
 
 routes = sa.Table(
@@ -161,7 +167,7 @@ routes = sa.Table(
     row_id(),
     sa.Column("prefix", sa.Text, nullable=False),  # E.164 digits, "" for everywhere
     sa.Column("carrier_id", BigId, sa.ForeignKey("carriers.id"), nullable=False, index=True),
-    sa.Column("weight", sa.Integer, nullable=False, server_default="1"),
+    sa.Column("weight", sa.Integer, nullable=False, server_default="1"),  # 0: only while the others are out
 )
 
 prices = sa.Table(

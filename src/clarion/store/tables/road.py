@@ -266,5 +266,6 @@ binds = sa.Table(
     sa.Column("state", sa.Text, nullable=False, server_default="closed"),  # connecting bound refused closed
     sa.Column("reason", sa.Text, nullable=False, server_default=""),
     sa.Column("since_at", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("trouble", sa.Text, nullable=False, server_default=""),  # what its answers say against the carrier
     sa.UniqueConstraint("carrier_id", "slot"),
 )
