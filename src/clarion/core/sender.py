@@ -19,3 +19,13 @@ def kind_of(sender: str) -> str:
     if not (digits.isascii() and digits.isdecimal()):
         return "names" if sender else ""
     return "short" if digits == sender and len(digits) <= SHORT_DIGITS_MAX else "numbers"
+
+
+def parse_kinds(text: str) -> tuple[str, ...] | None:
+    """The kinds of a list like `names,short`, in their order here; None for `any`. Raises ValueError with a sentence for people."""
+    words = {word.strip() for word in text.split(",")}
+    if words == {"any"}:
+        return None
+    if not words <= set(SENDER_KINDS):
+        raise ValueError(f"{text!r} is no kind of sender: write any, or some of {', '.join(SENDER_KINDS)} with commas between")
+    return tuple(kind for kind in SENDER_KINDS if kind in words)

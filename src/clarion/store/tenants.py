@@ -73,7 +73,8 @@ class NewKey:
 class NewCarrier:
     """A carrier to be added. `url` has no password in it; `prefix` are E.164 digits, "" for everywhere.
 
-    `price` is a decimal for one segment, in whatever currency an organization has; None adds no price. `cost` is for people to compare.
+    `price` is a decimal for one segment, in whatever currency an organization has; None adds no price. `cost` is what the carrier takes.
+    `weight` is its share among those of its prefix, `senders` are the kinds that it takes (None: any).
     """
 
     name: str
@@ -82,6 +83,8 @@ class NewCarrier:
     prefix: str = ""
     price: str | None = None
     cost: str | None = None
+    weight: int = 1
+    senders: Sequence[str] | None = None
 
 
 class KeyView(NamedTuple):
@@ -109,7 +112,7 @@ class BindView(NamedTuple):
 
 
 class CarrierView(NamedTuple):
-    """A carrier as it may be shown, with the prefixes routed to it and what it brought as prices."""
+    """A carrier as it may be shown, with the prefixes routed to it and what it brought as prices. `health_since_at` 0: from the first."""
 
     id: int
     name: str
@@ -120,6 +123,11 @@ class CarrierView(NamedTuple):
     prices: tuple[tuple[str, str], ...]
     binds: tuple[BindView, ...]
     created_at: int
+    weight: int
+    senders: tuple[str, ...] | None
+    health: str
+    health_reason: str
+    health_since_at: int
 
 
 class Removed(NamedTuple):
@@ -287,6 +295,11 @@ def list_carriers(connection: Connection) -> list[CarrierView]:
             ),
             tuple(binds.get(row.id, ())),
             row.created_at,
+            connection.execute(sa.select(routes.weight).where(routes.carrier_id == row.id).order_by(routes.id)).scalars().first() or 0,
+            _words(row.senders),
+            row.health,
+            row.health_reason,
+            row.health_since_at,
         )
         for row in connection.execute(sa.select(tables.carriers).where(c.state == "active").order_by(c.name))
     ]
@@ -321,7 +334,9 @@ def retire_simulator(connection: Connection) -> bool:
 
 def _put_carrier(connection: Connection, kind: str, new: NewCarrier, now: int) -> int:
     """Insert a carrier, or put another in the place of the one that has its name, keeping the id."""
-    values = {"kind": kind, "url": new.url, "password": new.password, "cost": new.cost, "state": "active"}
+    senders = None if new.senders is None else " ".join(new.senders)
+    values: dict[str, object] = {"kind": kind, "url": new.url, "password": new.password, "cost": new.cost, "state": "active"}
+    values |= {"senders": senders, "health": "well", "health_reason": "", "health_since_at": 0, "outages": 0}
     known = _carrier(connection, new.name)
     if known is None:
         carrier_id = _insert(connection, tables.carriers, name=new.name, created_at=now, **values)
@@ -329,7 +344,7 @@ def _put_carrier(connection: Connection, kind: str, new: NewCarrier, now: int) -
         carrier_id = known.id
         _take_away(connection, carrier_id)
         connection.execute(sa.update(tables.carriers).where(tables.carriers.c.id == carrier_id).values(**values))
-    connection.execute(sa.insert(tables.routes).values(prefix=new.prefix, carrier_id=carrier_id))
+    connection.execute(sa.insert(tables.routes).values(prefix=new.prefix, carrier_id=carrier_id, weight=new.weight))
     if new.price is not None:
         connection.execute(sa.insert(tables.prices).values(prefix=new.prefix, carrier_id=carrier_id, amount=new.price))
     raise_version(connection)
