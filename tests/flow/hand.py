@@ -14,7 +14,7 @@ from clarion.core.states import COUNTED
 from clarion.flow.accept import Accepted, Order, accept
 from clarion.flow.settings import Settings
 from clarion.runtime import Runtime
-from clarion.store import Store, binds, marks, outcomes, receipts, views
+from clarion.store import Store, binds, marks, outcomes, receipts, reroutes, views
 from clarion.store import tables as t
 from clarion.store.binds import Lease
 from clarion.store.catalog import Organization, load_organization
@@ -147,6 +147,17 @@ class Hand:
 
     async def run(self, statement: str) -> None:
         await self.store.write(execute, statement)
+
+    async def reroute(self) -> int:
+        """What sweep does for carriers that take nothing, to its end; how many messages were moved."""
+        await self.settings.refresh()
+        catalog, moved = await self.settings.catalog(), 0
+        for source in await self.store.read(reroutes.sources, catalog):
+            place: reroutes.Place | None = reroutes.Place()
+            while place is not None:
+                count, place = await self.store.write(reroutes.reroute, catalog, source, place, self.at)
+                moved += count
+        return moved
 
     async def states(self) -> dict[int, str]:
         """The state of every message that has a row."""

@@ -1,15 +1,11 @@
 """What sweep does to rows: each function takes a slice, returns how much it did, and may be run at any time and twice."""
 
-from typing import Any
-
 from sqlalchemy import Connection
 
-from clarion.core.carrier_url import only_receives
 from clarion.core.states import State
 from clarion.store import rows
-from clarion.store.catalog import Catalog
 from clarion.store.chunks import pass_over
-from clarion.store.deliveries import Fact, advance, record, settle
+from clarion.store.deliveries import Fact, advance, settle
 
 SLICE = 500
 
@@ -70,74 +66,6 @@ def expire(connection: Connection, now: int) -> int:
     if facts:
         settle(connection, advance(connection, facts, now), now)
     return done + len(facts)
-
-
-def reroute(connection: Connection, catalog: Catalog, now: int) -> int:
-    """Take up what waits for carriers that are gone, or only receive now: a retry on the next route, or refused where there is none.
-
-    What the built-in simulator had is never put on a real carrier: whoever sent it was trying Clarion out.
-    """
-    gone = [
-        (carrier_id, kind)
-        for carrier_id, kind in rows.all(connection, "SELECT id, kind FROM carriers WHERE state = 'removed' ORDER BY id")
-        if carrier_id not in catalog.carriers
-    ]
-    gone += [(carrier.id, carrier.kind) for carrier in catalog.carriers.values() if only_receives(carrier.url)]
-    done = 0
-    for carrier_id, kind in gone:
-        taken = _take_chunk(connection, carrier_id) + _take_retries(connection, carrier_id)
-        facts = []
-        for message_id, chunk_id, broadcast_id, organization_id, price_milli, attempt, recipient, sender in taken:
-            others = () if kind == "simulator" else catalog.carriers_for(recipient, sender)
-            target = next((carrier for carrier in others if not catalog.simulated(carrier)), None)
-            state = State.REFUSED if target is None else State.RETRY
-            reason = (
-                "no_route"
-                if target is None
-                else "the carrier only receives"
-                if carrier_id in catalog.carriers
-                else "the carrier was removed"
-            )
-            attempt += 1 if state is State.RETRY else 0  # noqa: PLW2901
-            facts.append(Fact(message_id, chunk_id, broadcast_id, organization_id, price_milli, attempt, state, target, None, reason, now))
-        if facts:
-            record(connection, facts, now)
-        done += len(facts)
-    return done
-
-
-def _take_chunk(connection: Connection, carrier_id: int) -> list[Any]:
-    """Of a paced broadcast no more than its pace has opened: what becomes a retry goes out as it comes."""
-    found = rows.all(
-        connection,
-        "UPDATE chunks SET marked_id = coalesce(open_id, last_id), bind_id = NULL, fence = NULL,"
-        " state = CASE WHEN open_id < last_id THEN 'waiting' ELSE 'claimed' END WHERE id ="
-        " (SELECT id FROM chunks WHERE carrier_id = :carrier_id AND state IN ('waiting', 'ready')"
-        " AND marked_id < coalesce(open_id, last_id) ORDER BY id LIMIT 1)"
-        " AND state IN ('waiting', 'ready') RETURNING id, marked_id",
-        carrier_id=carrier_id,
-    )
-    if not found:
-        return []
-    chunk_id, marked_id = found[0]
-    return rows.all(
-        connection,
-        "SELECT m.id, :chunk_id, m.broadcast_id, m.organization_id, m.price_milli, 1, m.recipient, m.sender FROM messages m"
-        " LEFT JOIN deliveries d ON d.message_id = m.id WHERE m.id BETWEEN :chunk_id AND :marked_id AND d.message_id IS NULL ORDER BY m.id",
-        chunk_id=chunk_id,
-        marked_id=marked_id,
-    )
-
-
-def _take_retries(connection: Connection, carrier_id: int) -> list[Any]:
-    return rows.all(
-        connection,
-        "SELECT d.message_id, d.chunk_id, m.broadcast_id, m.organization_id, m.price_milli, d.attempt, m.recipient, m.sender"
-        " FROM deliveries d JOIN messages m ON m.id = d.message_id WHERE d.state = 'retry' AND d.carrier_id = :carrier_id"
-        f" ORDER BY d.due_at LIMIT :limit{_lock(connection)}",
-        carrier_id=carrier_id,
-        limit=SLICE,
-    )
 
 
 def _lock(connection: Connection) -> str:

@@ -65,6 +65,11 @@ class Connection:
         self.bind = SmppBind(settings, runtime.clock, runtime.timer, runtime.random, self, label, meter)
         self.dispatcher = Dispatcher(runtime, lease, carrier.id, self.bind, bucket, settings.sender)
 
+    @property
+    def unanswered(self) -> int:
+        """Submits given to the carrier and not answered."""
+        return self.bind.unanswered
+
     def answered(self, answers: Sequence[Answer]) -> None:
         """Of `BindEvents`."""
         self._answers += answers
