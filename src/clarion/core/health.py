@@ -19,7 +19,7 @@ class Patience:
     unbound_s: float = 10.0
     """Without any bind: a connection that breaks is back before; a carrier that is restarted is not."""
 
-    rest_s: tuple[float, float] = (10.0, 300.0)
+    rest_s: tuple[float, float] = (10.0, 60.0)
     """First and longest rest of a carrier that is out, bound all the time; each outage in a row doubles it."""
 
     probing_s: float = 300.0

@@ -124,7 +124,9 @@ class Catalog:
         self.carriers = {carrier.id: carrier for carrier in carriers}
         ways = [self.carriers[carrier_id].route(prefix, weight) for prefix, carrier_id, weight in routes if carrier_id in self.carriers]
         sending = [way for way in ways if not only_receives(self.carriers[way.carrier_id].url)]
-        self._routes = Routes([way for way in sending if not self.simulated(way.carrier_id)], routing)
+        real = [way for way in sending if not self.simulated(way.carrier_id)]
+        self._routes = Routes(real, routing)
+        self._someone_is_well = any(way.health is Health.WELL for way in real)
         self._simulated = Routes([way for way in sending if self.simulated(way.carrier_id)])
         self._prices = LongestPrefix([(price.prefix, price) for price in prices])
         self._digits = max([self._routes.digits, self._simulated.digits, *(len(price.prefix) for price in prices)])
@@ -135,6 +137,10 @@ class Catalog:
         """Whether this carrier is the built-in simulator."""
         carrier = self.carriers.get(carrier_id)
         return carrier is not None and carrier.kind == "simulator"
+
+    def bypassed(self, carrier_id: int) -> bool:
+        """Whether a carrier is out and others are well: they take what they can of what waits for it."""
+        return self.carriers[carrier_id].health is Health.OUT and self._someone_is_well
 
     def carriers_for(self, recipient: int, sender: str | None) -> Sequence[int]:
         """All carriers that may take a message, in the order in which they are to be tried; none without a route.

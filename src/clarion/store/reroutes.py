@@ -22,12 +22,16 @@ SIMULATOR = "simulator"
 
 
 class Source(NamedTuple):
-    """A carrier that takes nothing. `gone`: for good, so that what has no other route is refused; else that goes on waiting."""
+    """A carrier that takes nothing. `gone`: for good, so that what has no other route is refused; else that goes on waiting.
+
+    One that is being `probed` keeps its chunks, the few messages that it is probed with, but not what it has turned away.
+    """
 
     carrier_id: int
     gone: bool
     simulated: bool
     reason: str
+    probed: bool = False
 
 
 class Place(NamedTuple):
@@ -56,12 +60,11 @@ def sources(connection: Connection, catalog: Catalog) -> list[Source]:
         for carrier_id, kind in rows.all(connection, "SELECT id, kind FROM carriers WHERE state = 'removed' ORDER BY id")
         if carrier_id not in catalog.carriers
     ]
-    someone_is_well = any(carrier.health is Health.WELL and carrier.kind != SIMULATOR for carrier in catalog.carriers.values())
     for carrier in catalog.carriers.values():
         if only_receives(carrier.url):
             found.append(Source(carrier.id, True, carrier.kind == SIMULATOR, "the carrier only receives"))
-        elif carrier.health is Health.OUT and someone_is_well and carrier.kind != SIMULATOR:
-            found.append(Source(carrier.id, False, False, "the carrier was out"))
+        elif carrier.kind != SIMULATOR and (carrier.health is Health.PROBING or catalog.bypassed(carrier.id)):
+            found.append(Source(carrier.id, False, False, "the carrier was out", carrier.health is Health.PROBING))
     return [source for source in found if rows.all(connection, _ANYTHING, carrier_id=source.carrier_id)]
 
 
@@ -76,7 +79,7 @@ def reroute(connection: Connection, catalog: Catalog, source: Source, after: Pla
 
     What the built-in simulator had is never put on a real carrier: whoever sent it was trying Clarion out.
     """
-    chunk = _next_chunk(connection, source, after.chunk_id, now)
+    chunk = None if source.probed else _next_chunk(connection, source, after.chunk_id, now)
     if chunk is not None:
         chunk_id, marked_id, open_id, last_id, state = chunk
         waiting = _unmarked(connection, chunk_id, marked_id, last_id)
@@ -87,7 +90,7 @@ def reroute(connection: Connection, catalog: Catalog, source: Source, after: Pla
             return len(waiting), after._replace(chunk_id=chunk_id)
         opened = [message for message in waiting if message.message_id <= open_id]
         return _scatter(connection, catalog, source, opened, now, chunk_id, open_id), after._replace(chunk_id=chunk_id)
-    retries = _next_retries(connection, source, after, now)
+    retries = _next_retries(connection, source, after)
     if not retries:
         return 0, None
     last_due_at, last = retries[-1]
@@ -226,27 +229,23 @@ def _pass_to(connection: Connection, chunk_id: int, open_id: int) -> None:
     )
 
 
-def _next_retries(connection: Connection, source: Source, after: Place, now: int) -> list[tuple[int, _Waiting]]:
-    """Those of which no part was taken: the rest of such a message belongs to the same carrier (section 3 of the design)."""
-    due = "" if source.gone else " AND d.due_at <= :now"
-    whole = (
-        ""
-        if source.gone
-        else " AND NOT EXISTS (SELECT 1 FROM parts p WHERE p.message_id = d.message_id AND p.state IN ('sent', 'unknown', 'delivered'))"
-    )
-    scalars = {} if source.gone else {"now": now}
+def _next_retries(connection: Connection, source: Source, after: Place) -> list[tuple[int, _Waiting]]:
+    """Whether due or not: what they were to wait for was this carrier.
+
+    Unless it is gone, without those of which a part was taken: the rest of it belongs to the same carrier (section 3 of the design).
+    """
+    taken = " AND NOT EXISTS (SELECT 1 FROM parts p WHERE p.message_id = d.message_id AND p.state IN ('sent', 'unknown', 'delivered'))"
     return [
         (row[0], _Waiting(*row[1:]))
         for row in rows.all(
             connection,
             "SELECT d.due_at, d.message_id, d.chunk_id, m.broadcast_id, m.organization_id, m.price_milli, d.attempt, m.recipient, m.sender"
             " FROM deliveries d JOIN messages m ON m.id = d.message_id WHERE d.state = 'retry' AND d.carrier_id = :carrier_id"
-            f" AND (d.due_at, d.message_id) > (:due_at, :message_id){due}{whole}"
+            f" AND (d.due_at, d.message_id) > (:due_at, :message_id){'' if source.gone else taken}"
             f" ORDER BY d.due_at, d.message_id LIMIT :limit{rows.for_update(connection, 'd', skip_locked=True)}",
             carrier_id=source.carrier_id,
             due_at=after.due_at,
             message_id=after.message_id,
             limit=SLICE,
-            **scalars,
         )
     ]

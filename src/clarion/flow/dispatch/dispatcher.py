@@ -88,6 +88,8 @@ class Dispatcher:
         self._unbound_since: float | None = None
         self._given_back = True
         self._uncertain = False
+        self.bypassed = False
+        """While the carrier is out and others take what they can: nothing is marked, and what the wire does not have is put back."""
         self.trail = Trail()
         self.fenced = asyncio.Event()
         """Set when the bind turned out to belong to somebody else: nothing more is sent, facts are still recorded."""
@@ -129,6 +131,10 @@ class Dispatcher:
             await self._leave_unbound()
             return False
         self._unbound_since = None
+        if self.bypassed:
+            if self._desk.waiting():
+                await self.put_back(begun=False)
+            return False
         if self._uncertain:
             # A mark may have been committed and its messages lost with the answer: they must not stay without a row.
             if self.doubt == 0:
