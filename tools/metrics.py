@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from clarion.api.metrics import HTTP_FAMILIES, Family
-from clarion.wiring.metrics import COUNTERS, GAUGES, HISTOGRAMS, STORE
+from clarion.wiring.metrics import COUNTERS, GAUGES, HEALTH, HISTOGRAMS, STORE
 
 PAGE = Path(__file__).parents[1] / "docs" / "metrics.md"
 
@@ -12,7 +12,7 @@ HEAD = """# Metrics
 
 Made by `tools/metrics.py` from the table that `/metrics` itself is made of; a test keeps it current. The form is Prometheus' text format.
 Counters begin at 0 with the process; those of a bind go on when its connection is made anew. `carrier` is the carrier's name, `bind` which
-of its binds, from 0. Each server tells of the binds that it holds itself.
+of its binds, from 0. Each server tells of the binds that it holds itself, and of the health of every carrier, which all of them share.
 
 | question | answer |
 |---|---|
@@ -23,6 +23,7 @@ of its binds, from 0. Each server tells of the binds that it holds itself.
 | how long does the carrier take | `histogram_quantile(0.99, sum by (carrier, le) (rate(clarion_bind_round_trip_seconds_bucket[5m])))` |
 | do receipts keep up | `rate(clarion_bind_receipts_total[5m])` beside `rate(clarion_bind_answers_total{status="ESME_ROK"}[5m])` |
 | is a link unsteady | `increase(clarion_bind_losses_total[1h]) > 2` |
+| does a carrier not work | `clarion_carrier_well < 1`: others take what they can; `clarion carriers list` says why |
 | is somebody to be woken | `/readyz` answers 503, `sum by (carrier) (clarion_bind_bound) == 0`, or `clarion_store_blocked == 1` |
 """
 
@@ -34,7 +35,7 @@ def main() -> None:
 
 def page() -> str:
     """The whole document."""
-    tables = {"Binds": GAUGES | COUNTERS | HISTOGRAMS, "The database": STORE, "HTTP": HTTP_FAMILIES}
+    tables = {"Carriers": HEALTH, "Binds": GAUGES | COUNTERS | HISTOGRAMS, "The database": STORE, "HTTP": HTTP_FAMILIES}
     return HEAD + "".join(f"\n## {title}\n\n{table(families)}" for title, families in tables.items())
 
 

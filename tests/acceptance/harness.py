@@ -222,6 +222,12 @@ class SmscProcess:
 
     port: int
     log: Path
+    process: "subprocess.Popen[str]"
+
+    def kill(self) -> None:
+        """SIGKILL, and the process is gone when this returns."""
+        self.process.kill()
+        self.process.wait()
 
     @property
     def count(self) -> int:
@@ -248,7 +254,7 @@ def smsc_process(log: Path, *options: str) -> Iterator[SmscProcess]:
         said = process.stderr.readline()
         found = re.search(r" listens on \S+:(\d+)", said)
         assert found, said
-        yield SmscProcess(int(found[1]), log)
+        yield SmscProcess(int(found[1]), log, process)
     finally:
         process.kill()
         process.communicate()

@@ -205,7 +205,7 @@ def test_a_carrier_is_changed_in_what_is_named(clarion: Any, tmp_path: Path) -> 
     assert (made["prefixes"], made["prices"], made["cost"]) == (["+254"], [{"prefix": "+254", "amount": "1.20"}], "0.70")
     assert clarion.json("carriers", "list")["carriers"] == [made]
     said = clarion("carriers", "set", "north", "--url", "smpp://acme:other@127.0.0.1:2").stdout
-    assert said == "Changed the carrier north: smpp://acme@127.0.0.1:2, price 1.20, cost 0.70.\n"
+    assert said == "Changed the carrier north: smpp://acme@127.0.0.1:2, price 1.20, cost 0.70, weight 1, senders any.\n"
     assert "nothing to change" in clarion.refused("carriers", "set", "north", code=2)
     assert "there are north" in clarion.refused("carriers", "set", "south", "--price", "1")
     assert "windou is no setting" in clarion.refused("carriers", "set", "north", "--url", "smpp://a@h?windou=3", code=2)

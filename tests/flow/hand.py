@@ -16,7 +16,7 @@ from clarion.core.submission import Receipt
 from clarion.flow.accept import Accepted, Order, accept
 from clarion.flow.settings import Settings
 from clarion.runtime import Runtime
-from clarion.store import Store, binds, marks, outcomes, receipts, views
+from clarion.store import Store, binds, marks, outcomes, receipts, reroutes, views
 from clarion.store import tables as t
 from clarion.store.binds import Lease
 from clarion.store.catalog import Organization, load_organization
@@ -150,6 +150,17 @@ class Hand:
     async def run(self, statement: str) -> None:
         await self.store.write(execute, statement)
 
+    async def reroute(self) -> int:
+        """What sweep does for carriers that take nothing, to its end; how many messages were moved."""
+        await self.settings.refresh()
+        catalog, moved = await self.settings.catalog(), 0
+        for source in await self.store.read(reroutes.sources, catalog):
+            place: reroutes.Place | None = reroutes.Place()
+            while place is not None:
+                count, place = await self.store.write(reroutes.reroute, catalog, source, place, self.at)
+                moved += count
+        return moved
+
     async def states(self) -> dict[int, str]:
         """The state of every message that has a row."""
         return dict(await self.all(sa.select(t.deliveries.c.message_id, t.deliveries.c.state)))
@@ -247,7 +258,7 @@ def ledger_is_exact(connection: Connection) -> None:
             tuple,
             one(
                 "SELECT m.broadcast_id, sum(m.price_milli) FROM messages m LEFT JOIN deliveries d ON d.message_id = m.id"
-                " WHERE d.state IS NULL OR d.state IN ('retry', 'marked', 'unknown') GROUP BY m.broadcast_id"
+                " WHERE d.state IS NULL OR d.state IN ('retry', 'marked', 'unknown') AND d.charged_milli = 0 GROUP BY m.broadcast_id"
             ),
         )
     )

@@ -4,8 +4,7 @@ import pytest
 from tests.flow.hand import Hand, by_hand
 
 from clarion.core.states import State
-from clarion.store import Store, binds, chunks, housekeeping, tenants
-from clarion.store.catalog import load_catalog
+from clarion.store import Store, binds, chunks, tenants
 from clarion.store.deliveries import Fact
 from clarion.store.marks import Marked
 
@@ -24,8 +23,7 @@ async def test_a_removed_carriers_dead_bind_gives_its_chunks_back(hand: Hand) ->
     await hand.run("UPDATE binds SET lease_until = 0")
     assert await hand.store.write(binds.bury, hand.store.owner + 1_000, hand.at) == 10
     assert await hand.store.write(binds.bury, hand.store.owner + 1_000, hand.at) == 0
-    catalog = await hand.store.read(load_catalog)
-    assert await hand.store.write(housekeeping.reroute, catalog, hand.at) == 20
+    assert await hand.reroute() == 20
     assert (await hand.take(room=10)).fenced
     view = await hand.view(accepted)
     assert (view.state, view.counts[State.UNKNOWN], view.counts[State.REFUSED]) == ("completed", 10, 20)

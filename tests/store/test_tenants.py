@@ -104,8 +104,8 @@ async def test_a_carrier_is_routed_priced_listed_and_removed(store: Store) -> No
     assert organization is not None
     assert organization.id == organization_id
     now = await store.read(catalog.load_catalog)
-    assert now.quote(254_712_345_678, organization) == (carrier_id, 100_000)
-    assert now.quote(4_915_112_345_678, organization) is None
+    assert now.quoting(organization, None)(254_712_345_678) == (carrier_id, 100_000)
+    assert now.quoting(organization, None)(4_915_112_345_678) is None
     (view,) = await store.read(tenants.list_carriers)
     assert (view.name, view.kind, view.cost, view.prefixes, view.prices) == ("north", "smpp", "0.60", ("254",), (("254", "1.00"),))
     assert "secret" not in repr(view)

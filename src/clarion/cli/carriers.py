@@ -12,6 +12,8 @@ from clarion.cli.next_step import next_step
 from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, Json, Yes, option
 from clarion.cli.output import iso, local, print_json, print_table, say, zone_of
 from clarion.core.carrier_url import only_receives
+from clarion.core.routes import WEIGHT_MAX, Health, Routing
+from clarion.core.sender import parse_kinds
 
 if TYPE_CHECKING:
     from clarion.carriers.smpp.probe import ProbeResult
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from clarion.store.tenants import BindView, CarrierView
 
 app = typer.Typer(help="Who takes the messages, for which numbers, at what price.")
+
+UNKNOWN_AFTER_S_MAX = 30 * 86_400
+"""Receipts fit a message for seven days; what is open for longer holds money for nothing."""
 
 DIGITS_MAX = 15
 """Of a number in E.164, so of a prefix too."""
@@ -37,8 +42,19 @@ Url = Annotated[
 Price = Annotated[
     str | None, option("--price", help="Of a segment, in the organization's currency.", metavar="AMOUNT", show_default="free")
 ]
-Cost = Annotated[str | None, option("--cost", help="What the carrier takes, for you to compare.", metavar="AMOUNT", show_default=False)]
+Cost = Annotated[str | None, option("--cost", help="What the carrier takes for a segment.", metavar="AMOUNT", show_default=False)]
 Prefix = Annotated[str, option("--prefix", help="The numbers it takes, like +254.", metavar="DIGITS", show_default="all")]
+WEIGHT = "Its share among the carriers of its prefix; 0: only while the others are out."
+SENDERS = "The senders that it takes: any, or some of names, numbers, short (codes), with commas between."
+Weight = Annotated[int, option("--weight", help=WEIGHT, metavar="N", min=0, max=WEIGHT_MAX)]
+Senders = Annotated[str, option("--senders", help=SENDERS, metavar="KINDS")]
+UNKNOWN_AFTER = "After so long without an answer or a receipt it is decided what becomes of a message: 30m, 72h, 3d."
+UNKNOWN_POLICY = (
+    "What becomes of it. close: it is undetermined and its money goes back. resend: it is sent again, by the next route if there is "
+    "one, at most twice; recipients may get it more than once."
+)
+UnknownAfter = Annotated[str, option("--unknown-after", help=UNKNOWN_AFTER, metavar="TIME")]
+UnknownPolicy = Annotated[str, option("--unknown-policy", help=UNKNOWN_POLICY, metavar="close|resend")]
 # A default for `add` must not change what is there: these have names of their own in the environment and the settings file.
 NewUrl = Annotated[
     str | None,
@@ -49,6 +65,12 @@ NewPrice = Annotated[
     option("--price", prefix="NEW_", help="Of a segment; what was accepted keeps its own.", metavar="AMOUNT", show_default=False),
 ]
 NewCost = Annotated[str | None, option("--cost", prefix="NEW_", help="What the carrier takes.", metavar="AMOUNT", show_default=False)]
+NewWeight = Annotated[int | None, option("--weight", prefix="NEW_", help=WEIGHT, metavar="N", min=0, max=WEIGHT_MAX, show_default=False)]
+NewSenders = Annotated[str | None, option("--senders", prefix="NEW_", help=SENDERS, metavar="KINDS", show_default=False)]
+NewUnknownAfter = Annotated[str | None, option("--unknown-after", prefix="NEW_", help=UNKNOWN_AFTER, metavar="TIME", show_default=False)]
+NewUnknownPolicy = Annotated[
+    str | None, option("--unknown-policy", prefix="NEW_", help=UNKNOWN_POLICY, metavar="close|resend", show_default=False)
+]
 NewPasswordFile = Annotated[
     Path | None, option("--password-file", prefix="NEW_", help="A file with another password.", metavar="FILE", show_default=False)
 ]
@@ -65,6 +87,7 @@ PasswordFile = Annotated[
     "clarion carriers add south 'smpps://acme@smsc.example.net:3550?ca=/etc/clarion/south.pem' --password-file south.password\n\n"
     "clarion carriers add west 'smpp://acme@smsc.example.net?long=udh16&alphabet=latin1&source_ton=3&receipt=last'\n\n"
     "clarion carriers add replies 'smpp://acme@smsc.example.net?bind=receiver'\n\n"
+    "clarion carriers add east 'smpp://acme@smsc.example.net' --prefix +254 --weight 3 --senders names,short\n\n"
     "Settings of a URL: bind=transceiver|transmitter|receiver|pair, binds=1, window=200, rate=0, sender=, system_type=, enquire=30, "
     "answer_timeout=60, umr=0|1, long=udh8|udh16|sar|payload, alphabet=gsm7|latin1|ascii, receipt=each|last, source_ton=, source_npi=, "
     "dest_ton=1, dest_npi=1, ca= (with smpps://). The README has what each means.",
@@ -75,6 +98,10 @@ def add(
     price: Price = None,
     cost: Cost = None,
     prefix: Prefix = "",
+    weight: Weight = 1,
+    senders: Senders = "any",
+    unknown_after: UnknownAfter = "72h",
+    unknown_policy: UnknownPolicy = "close",
     password_file: PasswordFile = None,
     data_dir: DataDir = DATA_DIR,
     database_url: DatabaseUrl = None,
@@ -88,7 +115,10 @@ def add(
     settings = parse_url(url, password)
     for flag, value in (("--price", price), ("--cost", cost)):
         _check_amount(flag, value)
-    new = tenants.NewCarrier(name, url_without_password(url), settings.password, prefix_digits(prefix), price, cost)
+    kinds = _kinds(senders)
+    after_s, policy = _after_s(unknown_after), _policy(unknown_policy)
+    bare, digits = url_without_password(url), prefix_digits(prefix)
+    new = tenants.NewCarrier(name, bare, settings.password, digits, price, cost, weight, kinds, after_s, policy)
 
     async def work(runtime: "Runtime") -> "CarrierView":
         carrier_id = await runtime.store.write(tenants.add_carrier, new, runtime.clock.now())
@@ -109,6 +139,8 @@ def add(
 @app.command(
     "set",
     epilog="clarion carriers set north --price 1.20 --cost 0.70\n\n"
+    "clarion carriers set north --weight 0 --senders any\n\n"
+    "clarion carriers set north --unknown-after 3d --unknown-policy resend\n\n"
     "clarion carriers set north --url 'smpp://acme@smsc.example.net:2775?window=500&rate=300'",
 )
 def change(
@@ -116,6 +148,10 @@ def change(
     url: NewUrl = None,
     price: NewPrice = None,
     cost: NewCost = None,
+    weight: NewWeight = None,
+    senders: NewSenders = None,
+    unknown_after: NewUnknownAfter = None,
+    unknown_policy: NewUnknownPolicy = None,
     password_file: NewPasswordFile = None,
     data_dir: DataDir = DATA_DIR,
     database_url: DatabaseUrl = None,
@@ -125,19 +161,23 @@ def change(
     from clarion.carriers.smpp.settings import parse_url, url_without_password
     from clarion.store import carriers, tenants
 
-    if (url, price, cost, password_file) == (None,) * 4:
+    if (url, price, cost, weight, senders, unknown_after, unknown_policy, password_file) == (None,) * 8:
         raise Failure("There is nothing to change: name what, as `clarion carriers set --help` shows.", 2)
     password = _password_in(password_file)
     for flag, value in (("--price", price), ("--cost", cost)):
         _check_amount(flag, value)
     if url is not None:
         password = parse_url(url, password).password or password
+    kinds = None if senders is None else _kinds(senders) or ()
+    after_s = None if unknown_after is None else _after_s(unknown_after)
+    policy = None if unknown_policy is None else _policy(unknown_policy)
 
     async def work(runtime: "Runtime") -> "CarrierView":
         known_url, known_password = await runtime.store.read(tenants.carrier_login, name)
         # What it will be must be of use, whichever half of it is another.
         parse_url(url or known_url, known_password if password is None else password)
-        changed = carriers.CarrierChange(None if url is None else url_without_password(url), password, price, cost)
+        bare = None if url is None else url_without_password(url)
+        changed = carriers.CarrierChange(bare, password, price, cost, weight, kinds, after_s, policy)
         carrier_id = await runtime.store.write(carriers.change_carrier, name, changed)
         return next(view for view in await runtime.store.read(tenants.list_carriers) if view.id == carrier_id)
 
@@ -147,12 +187,47 @@ def change(
     else:
         prices = ", ".join(price for _, price in made.prices) or "free"
         cost = "" if made.cost is None else f", cost {made.cost}"
-        say(f"Changed the carrier {name}: {made.url}, price {prices}{cost}.{f' {RECEIVES}' if only_receives(made.url) else ''}")
+        about = f"price {prices}{cost}, weight {made.weight}, senders {_senders(made)}"
+        if (after_s, policy) != (None, None):
+            about += f", unknown {_unknown(made)}"
+        say(f"Changed the carrier {name}: {made.url}, {about}.{f' {RECEIVES}' if only_receives(made.url) else ''}")
+
+
+@app.command("routing", epilog="clarion carriers routing\n\nclarion carriers routing cost")
+def routing(
+    by: Annotated[
+        Routing | None,
+        typer.Argument(
+            metavar="weight|cost",
+            help="weight: carriers of one prefix share by weight. cost: the cheapest of them goes first, one without a cost last, and "
+            "those that cost the same share by weight.",
+            show_default=False,
+        ),
+    ] = None,
+    data_dir: DataDir = DATA_DIR,
+    database_url: DatabaseUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Show or set what decides between several carriers of the longest prefix that fits."""
+    from clarion.store import carriers
+
+    async def work(runtime: "Runtime") -> Routing:
+        if by is not None:
+            await runtime.store.write(carriers.set_routing, by)
+        return await runtime.store.read(carriers.routing_of)
+
+    found = with_database(data_dir, database_url, work)
+    if as_json:
+        print_json({"routing": found})
+    elif found is Routing.COST:
+        say("Routing goes by cost: of the carriers with the longest prefix that fits the cheapest is first; equal ones share by weight.")
+    else:
+        say("Routing goes by weight: the carriers with the longest prefix that fits share by weight.")
 
 
 @app.command("list", epilog="clarion carriers list --json")
 def show_list(data_dir: DataDir = DATA_DIR, database_url: DatabaseUrl = None, as_json: Json = False) -> None:
-    """List carriers: bound, connecting or refused with the carrier's own error, and since when. Never a password."""
+    """List carriers: bound, connecting or refused with the carrier's own error, out or being probed, and since when. Never a password."""
     from clarion.store import catalog, tenants
 
     async def work(runtime: "Runtime") -> "tuple[list[CarrierView], str]":
@@ -167,12 +242,16 @@ def show_list(data_dir: DataDir = DATA_DIR, database_url: DatabaseUrl = None, as
         reach = ", ".join(f"+{prefix}" if prefix else "all" for prefix in carrier.prefixes)
         reach = "none, it only receives" if only_receives(carrier.url) else reach
         prices = ", ".join(price for _, price in carrier.prices) or "free"
-        # A carrier of several connections takes a line for each.
-        for place, bind in enumerate(carrier.binds or (None,)):
-            about = (carrier.name, reach, prices, carrier.cost, carrier.url) if place == 0 else ("", "", "", "", "")
-            rows.append((*about[:4], *_state(bind, zone), about[4]))
+        # A carrier of several connections takes a line for each, and one that is not well another.
+        about = (carrier.name, reach, str(carrier.weight), _senders(carrier), prices, carrier.cost, _unknown(carrier))
+        states = [_state(bind, zone) for bind in carrier.binds or (None,)]
+        if carrier.health != Health.WELL:
+            states.append((carrier.health, local(carrier.health_since_at, zone) or "", carrier.health_reason))
+        rows += [(*(about if place == 0 else [""] * 7), *state, "" if place else carrier.url) for place, state in enumerate(states)]
     empty = "There is no carrier yet. Add one: clarion carriers add NAME URL --price AMOUNT"
-    print_table(["Name", "Numbers", ">Price", ">Cost", "State", f"Since ({zone})", "Why", "URL"], rows, empty)
+    print_table(
+        ["Name", "Numbers", ">Weight", "Senders", ">Price", ">Cost", "Unknown", "State", f"Since ({zone})", "Why", "URL"], rows, empty
+    )
 
 
 @app.command("test", epilog="clarion carriers test north")
@@ -238,6 +317,27 @@ def prefix_digits(prefix: str) -> str:
     return digits
 
 
+def _after_s(text: str) -> int:
+    from clarion.core.durations import parse_duration
+
+    seconds = parse_duration(text.strip())
+    if seconds is None or not 1 <= seconds <= UNKNOWN_AFTER_S_MAX:
+        raise Failure(f"--unknown-after is a time of at most 30d, like 30m, 72h or 3d, not {text!r}.", 2)
+    return seconds
+
+
+def _policy(text: str) -> str:
+    if text not in {"close", "resend"}:
+        raise Failure(f"--unknown-policy is close or resend, not {text!r}.", 2)
+    return text
+
+
+def _unknown(carrier: "CarrierView") -> str:
+    from clarion.core.durations import write_duration
+
+    return f"{carrier.unknown_policy} after {write_duration(carrier.unknown_after_s)}"
+
+
 def _check_amount(flag: str, value: str | None) -> None:
     """A price is read in each organization's currency; here, whether it is a price at all."""
     from clarion.core.money import InvalidAmount, parse_amount
@@ -248,6 +348,17 @@ def _check_amount(flag: str, value: str | None) -> None:
         raise Failure(f"{flag}: {error}.", 2) from None
     if below:
         raise Failure(f"{flag} is 0 or more, not {value}.", 2)
+
+
+def _kinds(senders: str) -> tuple[str, ...] | None:
+    try:
+        return parse_kinds(senders)
+    except ValueError as error:
+        raise Failure(f"--senders: {error}.", 2) from None
+
+
+def _senders(carrier: "CarrierView") -> str:
+    return ", ".join(carrier.senders or ("any",))
 
 
 def _state(bind: "BindView | None", zone: str = "UTC") -> tuple[str, str, str]:
@@ -269,6 +380,13 @@ def _fields(carrier: "CarrierView") -> dict[str, Any]:
         "prefixes": [f"+{prefix}" if prefix else "" for prefix in carrier.prefixes],
         "prices": [{"prefix": f"+{prefix}" if prefix else "", "amount": amount} for prefix, amount in carrier.prices],
         "cost": carrier.cost,
+        "unknown_after_s": carrier.unknown_after_s,
+        "unknown_policy": carrier.unknown_policy,
+        "weight": carrier.weight,
+        "senders": carrier.senders or ["any"],
+        "health": carrier.health,
+        "health_reason": carrier.health_reason,
+        "health_since": iso(carrier.health_since_at or carrier.created_at),
         "binds": [{"slot": bind.slot, "state": bind.state, "reason": bind.reason, "since": iso(bind.since_at)} for bind in carrier.binds],
         "created_at": iso(carrier.created_at),
     }

@@ -2,9 +2,10 @@
 
 import structlog
 
+from clarion.broker.interface import PLAN
 from clarion.flow.settings import Settings
 from clarion.runtime import Runtime
-from clarion.store import binds, broadcasts, control, housekeeping, orphans, request_counts, retention, submits
+from clarion.store import binds, broadcasts, control, housekeeping, orphans, request_counts, reroutes, retention, submits
 from clarion.store.errors import Unavailable
 from clarion.store.interface import P, Transaction
 
@@ -40,6 +41,7 @@ class Sweeper:
         self._retention_days = retention_days
         self._retention_at = 0.0
         self._after_orphan = 0
+        self._places: dict[int, reroutes.Place] = {}
 
     async def run(self) -> None:
         """Sweep until cancelled."""
@@ -60,20 +62,53 @@ class Sweeper:
         if in_doubt:
             log.warning("bind.doubt", messages=in_doubt)
         await self._slices("unknown.closed", housekeeping.close_unknowns, now)
+        await self._resend_unknowns(now)
         await self._slices("messages.expired", housekeeping.expire, now)
-        await self._slices("messages.rerouted", housekeeping.reroute, await self._settings.catalog(), now)
+        await self._reroute(now)
         await self._slices(None, request_counts.forget)
         await self._slices(None, submits.forget, now - TRAIL_MICROS)
-        page = await write(orphans.retry_page, self._after_orphan, now - ORPHAN_MICROS, now)
+        page = await write(orphans.retry_page, self._after_orphan, now - ORPHAN_MICROS, now, await self._settings.catalog())
         self._after_orphan = page.last_id or 0
         if self._retention_days and self._runtime.timer.monotonic() >= self._retention_at:
             await self._retire(now - self._retention_days * DAY_MICROS)
+
+    async def _reroute(self, now: int) -> None:
+        """What waits for carriers that cannot take it; where there is much, the next pass goes on from there."""
+        catalog, moved = await self._settings.catalog(), 0
+        before, self._places = self._places, {}
+        for source in await self._runtime.store.read(reroutes.sources, catalog):
+            place = before.get(source.carrier_id, reroutes.Place())
+            for _ in range(SLICES_MAX):
+                count, went_on = await self._runtime.store.write(reroutes.reroute, catalog, source, place, now)
+                moved += count
+                if went_on is None:
+                    break
+                self._places[source.carrier_id] = place = went_on
+            else:
+                continue
+            self._places.pop(source.carrier_id, None)
+        if moved:
+            log.info("messages.rerouted", count=moved)
+            self._runtime.broker.ring(PLAN)
 
     async def _retire(self, before: int) -> None:
         done = await self._slices("messages.retired", retention.retire, before)
         done += await self._slices("received.forgotten", retention.forget_received, before)
         if not done:
             self._retention_at = self._runtime.timer.monotonic() + RETENTION_S
+
+    async def _resend_unknowns(self, now: int) -> None:
+        resent = closed = 0
+        for _ in range(SLICES_MAX):
+            done = await self._runtime.store.write(housekeeping.resend_unknowns, await self._settings.catalog(), now)
+            resent, closed = resent + done.resent, closed + done.closed
+            if not any(done):
+                break
+        if resent:
+            # Whoever set the policy so is to see what it does: some of these arrive twice.
+            log.warning("unknown.resent", count=resent)
+        if closed:
+            log.info("unknown.closed", count=closed)
 
     async def _drop_abandoned(self, now: int) -> None:
         before = now - int(ABANDONED_MICROS * max(1.0, self._runtime.clock.rate))

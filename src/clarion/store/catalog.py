@@ -4,17 +4,23 @@ Every change of these goes through `raise_version`, and every poll reads the ver
 running server.
 """
 
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from itertools import cycle
 from typing import NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from clarion.core.carrier_url import only_receives
+from clarion.core.carrier_url import only_receives, own_sender
 from clarion.core.money import parse_amount
+from clarion.core.routes import Health, Route, Routes, Routing
 from clarion.core.routing import LongestPrefix
+from clarion.core.sender import kind_of
 from clarion.store import tables
 
 
@@ -39,6 +45,7 @@ class Organization:
     rate_limited: bool = True
     parent_id: int | None = None
     contact_email: str | None = None
+    failover_undelivered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +64,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Carrier:
-    """A carrier as it is configured. `url` has no password in it, and `password` stays out of every repr."""
+    """A carrier as it is configured. `url` has no password in it, and `password` stays out of every repr. `senders` None: any kind."""
 
     id: int
     name: str
@@ -65,6 +72,14 @@ class Carrier:
     url: str
     password: str = field(repr=False)
     reference_form: str | None = None
+    cost: str | None = None
+    senders: frozenset[str] | None = None
+    health: Health = Health.WELL
+
+    def route(self, prefix: str, weight: int) -> Route:
+        """What takes the numbers of a prefix."""
+        cost = None if self.cost is None else Decimal(self.cost)
+        return Route(prefix, self.id, weight, cost, self.senders, own_sender(self.url), self.health)
 
 
 class Quote(NamedTuple):
@@ -87,41 +102,103 @@ QUOTES_MAX = 10_000
 """Remembered quotes; a campaign to one country needs a few, one of random numbers must not grow the memory."""
 
 
+class _Quotes(NamedTuple):
+    """By the beginning of a number: that of its only carrier, or the round of those that share it, with the quote of each."""
+
+    single: dict[str, Quote]
+    shared: dict[str, tuple[tuple[int, ...], dict[int, Quote]]]
+
+
 class Catalog:
     """Active carriers, their routes and all prices, as they were at `version`."""
 
-    def __init__(self, version: int, carriers: list[Carrier], routes: list[tuple[str, int]], prices: list[Price]) -> None:
+    def __init__(
+        self,
+        version: int,
+        carriers: list[Carrier],
+        routes: list[tuple[str, int, int]],
+        prices: list[Price],
+        routing: Routing = Routing.WEIGHT,
+    ) -> None:
+        """`routes` are prefixes, the ids of their carriers, and weights."""
         self.version = version
         self.carriers = {carrier.id: carrier for carrier in carriers}
-        sending = {carrier.id for carrier in carriers if not only_receives(carrier.url)}
-        self._routes = LongestPrefix([route for route in routes if route[1] in sending])
+        ways = [self.carriers[carrier_id].route(prefix, weight) for prefix, carrier_id, weight in routes if carrier_id in self.carriers]
+        sending = [way for way in ways if not only_receives(self.carriers[way.carrier_id].url)]
+        real = [way for way in sending if not self.simulated(way.carrier_id)]
+        self._routes = Routes(real, routing)
+        self._someone_is_well = any(way.health is Health.WELL for way in real)
+        self._simulated = Routes([way for way in sending if self.simulated(way.carrier_id)])
         self._prices = LongestPrefix([(price.prefix, price) for price in prices])
-        self._digits = max((len(prefix) for prefix in [*(route[0] for route in routes), *(price.prefix for price in prices)]), default=0)
-        self._quotes: dict[tuple[int, str], Quote | None] = {}
+        self._digits = max([self._routes.digits, self._simulated.digits, *(len(price.prefix) for price in prices)])
+        self._quotes: dict[tuple[int, str | None], _Quotes] = {}
+        self._orders: Counter[tuple[int, ...]] = Counter()
 
     def simulated(self, carrier_id: int) -> bool:
         """Whether this carrier is the built-in simulator."""
         carrier = self.carriers.get(carrier_id)
         return carrier is not None and carrier.kind == "simulator"
 
-    def quote(self, recipient: int, organization: Organization) -> Quote | None:
-        """Where a message to this number goes and what it costs; None without a route."""
-        key = (organization.id, str(recipient)[: self._digits])
-        try:
-            return self._quotes[key]
-        except KeyError:
-            pass
-        if len(self._quotes) >= QUOTES_MAX:
-            self._quotes.clear()
-        carrier_id = self.carrier_of(recipient)
-        quote = None if carrier_id is None else Quote(carrier_id, self.price_of(recipient, organization))
-        self._quotes[key] = quote
+    def bypassed(self, carrier_id: int) -> bool:
+        """Whether a carrier is out and others are well: they take what they can of what waits for it."""
+        return self.carriers[carrier_id].health is Health.OUT and self._someone_is_well
+
+    def carriers_for(self, recipient: int, sender: str | None) -> Sequence[int]:
+        """All carriers that may take a message, in the order in which they are to be tried; none without a route.
+
+        The longest prefix first, then by what routing goes by; those that are out behind all others. The simulator takes only what no
+        other carrier fits, and carriers that only receive take nothing. `sender` None: each carrier's own.
+        """
+        return self._routes.in_order(recipient, sender) or self._simulated.in_order(recipient, sender)
+
+    def shares(self, recipient: int, sender: str | None) -> tuple[int, ...]:
+        """The carriers among which messages like this one are dealt out, in the order of dealing, once round; () without a route."""
+        return self._routes.shares(recipient, sender) or self._simulated.shares(recipient, sender)
+
+    def quoting(self, organization: Organization, sender: str | None) -> Callable[[int], Quote | None]:
+        """For the messages of one order: asked for each recipient in turn, where it goes and what it costs; None without a route.
+
+        What several carriers share is dealt out in turn, so that each has its exact share of every round. An order begins one place
+        further than the one before, or else orders of one message would all go to the same carrier.
+        """
+        kind = None if sender is None else kind_of(sender)
+        quotes = self._quotes.setdefault((organization.id, kind), _Quotes({}, {}))
+        single, shared, digits = *quotes, self._digits
+        rounds: dict[tuple[int, ...], Iterator[int]] = {}
+        deals: dict[str, tuple[Iterator[int], dict[int, Quote]]] = {}
+
+        def quote(recipient: int) -> Quote | None:
+            found = single.get(beginning := str(recipient)[:digits])
+            if found is not None:
+                return found
+            if beginning not in deals:
+                if beginning not in shared:
+                    self._remember(quotes, beginning, recipient, organization, sender)
+                    return quote(recipient)
+                shares, offers = shared[beginning]
+                if not shares:
+                    return None
+                if shares not in rounds:
+                    start = (self.version + self._orders[shares]) % len(shares)
+                    self._orders[shares] += 1
+                    rounds[shares] = cycle(shares[start:] + shares[:start])
+                deals[beginning] = rounds[shares], offers
+            turns, offers = deals[beginning]
+            return offers[next(turns)]
+
         return quote
 
-    def carrier_of(self, recipient: int) -> int | None:
-        """The carrier for a number: the longest prefix that fits; the simulator takes only what no other carrier fits."""
-        found = self._routes.candidates(recipient)
-        return next((carrier for carrier in found if not self.simulated(carrier)), found[0] if found else None)
+    def _remember(self, quotes: "_Quotes", beginning: str, recipient: int, organization: Organization, sender: str | None) -> None:
+        if sum(len(each.single) + len(each.shared) for each in self._quotes.values()) >= QUOTES_MAX:
+            for each in self._quotes.values():
+                each.single.clear()
+                each.shared.clear()
+        shares, price_milli = self.shares(recipient, sender), self.price_of(recipient, organization)
+        offers = {carrier_id: Quote(carrier_id, price_milli) for carrier_id in shares}
+        if len(offers) == 1:
+            quotes.single[beginning] = offers[shares[0]]
+        else:
+            quotes.shared[beginning] = (shares, offers)
 
     def price_of(self, recipient: int, organization: Organization) -> int:
         """The price of a segment, in thousandths of the minor unit: the longest prefix, then the organization's own, then its currency's.
@@ -153,17 +230,23 @@ def read_version(connection: Connection) -> int:
 def load_catalog(connection: Connection) -> Catalog:
     """The catalog as it is in this transaction."""
     c = tables.carriers.c
-    carriers = connection.execute(
-        sa.select(c.id, c.name, c.kind, c.url, c.password, c.reference_form).where(c.state == "active").order_by(c.id)
+    found = connection.execute(
+        sa.select(c.id, c.name, c.kind, c.url, c.password, c.reference_form, c.cost, c.senders, c.health)
+        .where(c.state == "active")
+        .order_by(c.id)
     )
-    routes = connection.execute(sa.select(tables.routes.c.prefix, tables.routes.c.carrier_id).order_by(tables.routes.c.id))
+    carriers = [Carrier(*row[:7], None if row.senders is None else frozenset(row.senders.split()), Health(row.health)) for row in found]
+    r = tables.routes.c
+    routes = connection.execute(sa.select(r.prefix, r.carrier_id, r.weight).order_by(r.id))
     p = tables.prices.c
     prices = connection.execute(sa.select(p.prefix, p.currency, p.organization_id, p.amount).order_by(p.id))
+    version, routing = connection.execute(sa.select(tables.settings.c.version, tables.settings.c.routing)).one()
     return Catalog(
-        read_version(connection),
-        [Carrier(*row) for row in carriers],
-        [(prefix, carrier_id) for prefix, carrier_id in routes],
+        version,
+        carriers,
+        [(prefix, carrier_id, weight) for prefix, carrier_id, weight in routes],
         [Price(*row) for row in prices],
+        Routing(routing),
     )
 
 
@@ -182,6 +265,7 @@ _ORGANIZATION = (
     tables.organizations.c.rate_limited,
     tables.organizations.c.parent_id,
     tables.organizations.c.contact_email,
+    tables.organizations.c.failover_undelivered,
 )
 
 

@@ -1,29 +1,68 @@
 """What sweep does to rows: each function takes a slice, returns how much it did, and may be run at any time and twice."""
 
+from typing import NamedTuple
+
 from sqlalchemy import Connection
 
-from clarion.core.carrier_url import only_receives
 from clarion.core.states import State
-from clarion.store import rows
+from clarion.store import failover, parts, rows
 from clarion.store.catalog import Catalog
 from clarion.store.chunks import pass_over
-from clarion.store.deliveries import Fact, advance, record, settle
+from clarion.store.deliveries import AttemptFact, Fact, advance, record_attempts, settle
 
 SLICE = 500
+
+NEVER_HEARD = "no answer and no receipt"
 
 
 def close_unknowns(connection: Connection, now: int) -> int:
     """End as undetermined what no answer and no receipt has resolved within its carrier's time; its money goes back."""
+    facts = _overdue(connection, "close", now)
+    if facts:
+        settle(connection, advance(connection, facts, now), now)
+    return len(facts)
+
+
+class Overdue(NamedTuple):
+    """What became of messages that were unknown for too long."""
+
+    resent: int
+    closed: int
+
+
+def resend_unknowns(connection: Connection, catalog: Catalog, now: int) -> Overdue:
+    """Send again what is unknown for too long, where its carrier is set so; what may not be sent again is closed."""
+    facts = _overdue(connection, "resend", now)
+    if not facts:
+        return Overdue(0, 0)
+    targets = failover.resend_targets(connection, catalog, facts, now)
+    again = [fact for fact in facts if fact.message_id in targets]
+    reason = f"{NEVER_HEARD}, so it is sent again"
+    record_attempts(
+        connection,
+        [AttemptFact(fact.message_id, fact.attempt, fact.carrier_id, fact.reference, State.UNKNOWN, reason) for fact in again],
+        now,
+    )
+    ends = [fact for fact in facts if fact.message_id not in targets]
+    ends += [failover.retry(fact._replace(reason=reason), targets[fact.message_id], now) for fact in again]
+    settle(connection, advance(connection, ends, now), now)
+    parts.carry_over(connection, list(targets))
+    return Overdue(len(again), len(facts) - len(again))
+
+
+def _overdue(connection: Connection, policy: str, now: int) -> list[Fact]:
+    """Of carriers with this policy, what is unknown for longer than their time, as it would be closed."""
     found = rows.all(
         connection,
-        "SELECT d.message_id, d.chunk_id, m.broadcast_id, m.organization_id, m.price_milli, d.attempt, d.carrier_id FROM deliveries d"
-        " JOIN messages m ON m.id = d.message_id JOIN carriers c ON c.id = d.carrier_id"
+        "SELECT d.message_id, d.chunk_id, m.broadcast_id, m.organization_id, m.price_milli, d.attempt, d.carrier_id, d.carrier_reference"
+        " FROM deliveries d JOIN messages m ON m.id = d.message_id JOIN carriers c ON c.id = d.carrier_id"
         " WHERE d.state IN ('marked', 'unknown') AND d.state = 'unknown' AND d.updated_at <= :now - c.unknown_after_s * 1000000"
-        f" ORDER BY d.updated_at LIMIT :limit{_lock(connection)}",
+        f" AND c.unknown_policy = :policy ORDER BY d.updated_at LIMIT :limit{_lock(connection)}",
         now=now,
+        policy=policy,
         limit=SLICE,
     )
-    facts = [
+    return [
         Fact(
             message_id,
             chunk_id,
@@ -33,14 +72,11 @@ def close_unknowns(connection: Connection, now: int) -> int:
             attempt,
             State.UNDETERMINED,
             carrier_id,
-            None,
-            "no answer and no receipt",
+            reference,
+            NEVER_HEARD,
         )
-        for message_id, chunk_id, broadcast_id, organization_id, price_milli, attempt, carrier_id in found
+        for message_id, chunk_id, broadcast_id, organization_id, price_milli, attempt, carrier_id, reference in found
     ]
-    if facts:
-        settle(connection, advance(connection, facts, now), now)
-    return len(facts)
 
 
 def expire(connection: Connection, now: int) -> int:
@@ -68,75 +104,6 @@ def expire(connection: Connection, now: int) -> int:
     if facts:
         settle(connection, advance(connection, facts, now), now)
     return done + len(facts)
-
-
-def reroute(connection: Connection, catalog: Catalog, now: int) -> int:
-    """Take up what waits for carriers that are gone, or only receive now: a retry on the next route, or refused where there is none.
-
-    What the built-in simulator had is never put on a real carrier: whoever sent it was trying Clarion out.
-    """
-    gone = [
-        (carrier_id, kind)
-        for carrier_id, kind in rows.all(connection, "SELECT id, kind FROM carriers WHERE state = 'removed' ORDER BY id")
-        if carrier_id not in catalog.carriers
-    ]
-    gone += [(carrier.id, carrier.kind) for carrier in catalog.carriers.values() if only_receives(carrier.url)]
-    done = 0
-    for carrier_id, kind in gone:
-        taken = _take_chunk(connection, carrier_id) + _take_retries(connection, carrier_id)
-        facts = []
-        for message_id, chunk_id, broadcast_id, organization_id, price_milli, attempt, recipient in taken:
-            target = None if kind == "simulator" else catalog.carrier_of(recipient)
-            if target is not None and catalog.simulated(target):
-                target = None
-            state = State.REFUSED if target is None else State.RETRY
-            reason = (
-                "no_route"
-                if target is None
-                else "the carrier only receives"
-                if carrier_id in catalog.carriers
-                else "the carrier was removed"
-            )
-            attempt += 1 if state is State.RETRY else 0  # noqa: PLW2901
-            facts.append(Fact(message_id, chunk_id, broadcast_id, organization_id, price_milli, attempt, state, target, None, reason, now))
-        if facts:
-            record(connection, facts, now)
-        done += len(facts)
-    return done
-
-
-def _take_chunk(connection: Connection, carrier_id: int) -> list[tuple[int, ...]]:
-    """Of a paced broadcast no more than its pace has opened: what becomes a retry goes out as it comes."""
-    found = rows.all(
-        connection,
-        "UPDATE chunks SET marked_id = coalesce(open_id, last_id), bind_id = NULL, fence = NULL,"
-        " state = CASE WHEN open_id < last_id THEN 'waiting' ELSE 'claimed' END WHERE id ="
-        " (SELECT id FROM chunks WHERE carrier_id = :carrier_id AND state IN ('waiting', 'ready')"
-        " AND marked_id < coalesce(open_id, last_id) ORDER BY id LIMIT 1)"
-        " AND state IN ('waiting', 'ready') RETURNING id, marked_id",
-        carrier_id=carrier_id,
-    )
-    if not found:
-        return []
-    chunk_id, marked_id = found[0]
-    return rows.all(
-        connection,
-        "SELECT m.id, :chunk_id, m.broadcast_id, m.organization_id, m.price_milli, 1, m.recipient FROM messages m"
-        " LEFT JOIN deliveries d ON d.message_id = m.id WHERE m.id BETWEEN :chunk_id AND :marked_id AND d.message_id IS NULL ORDER BY m.id",
-        chunk_id=chunk_id,
-        marked_id=marked_id,
-    )
-
-
-def _take_retries(connection: Connection, carrier_id: int) -> list[tuple[int, ...]]:
-    return rows.all(
-        connection,
-        "SELECT d.message_id, d.chunk_id, m.broadcast_id, m.organization_id, m.price_milli, d.attempt, m.recipient FROM deliveries d"
-        " JOIN messages m ON m.id = d.message_id WHERE d.state = 'retry' AND d.carrier_id = :carrier_id"
-        f" ORDER BY d.due_at LIMIT :limit{_lock(connection)}",
-        carrier_id=carrier_id,
-        limit=SLICE,
-    )
 
 
 def _lock(connection: Connection) -> str:

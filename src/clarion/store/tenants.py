@@ -33,6 +33,9 @@ SIMULATOR = "simulator"
 
 SIMULATOR_PRICE = "1.00"
 
+UNKNOWN_AFTER_S = 72 * 3600
+"""Carriers try for three days at most: a receipt that has not come by then hardly will."""
+
 PLAY_MONEY = "10000.00"
 """What a first organization gets where there is only the simulator to pay."""
 
@@ -73,7 +76,9 @@ class NewKey:
 class NewCarrier:
     """A carrier to be added. `url` has no password in it; `prefix` are E.164 digits, "" for everywhere.
 
-    `price` is a decimal for one segment, in whatever currency an organization has; None adds no price. `cost` is for people to compare.
+    `price` is a decimal for one segment, in whatever currency an organization has; None adds no price. `cost` is what the carrier takes.
+    `weight` is its share among those of its prefix, `senders` are the kinds that it takes (None: any). After `unknown_after_s` without an
+    answer or a receipt a message is closed, or sent again (`unknown_policy`: close or resend).
     """
 
     name: str
@@ -82,6 +87,10 @@ class NewCarrier:
     prefix: str = ""
     price: str | None = None
     cost: str | None = None
+    weight: int = 1
+    senders: Sequence[str] | None = None
+    unknown_after_s: int = UNKNOWN_AFTER_S
+    unknown_policy: str = "close"
 
 
 class KeyView(NamedTuple):
@@ -109,7 +118,7 @@ class BindView(NamedTuple):
 
 
 class CarrierView(NamedTuple):
-    """A carrier as it may be shown, with the prefixes routed to it and what it brought as prices."""
+    """A carrier as it may be shown, with the prefixes routed to it and what it brought as prices. `health_since_at` 0: from the first."""
 
     id: int
     name: str
@@ -120,6 +129,13 @@ class CarrierView(NamedTuple):
     prices: tuple[tuple[str, str], ...]
     binds: tuple[BindView, ...]
     created_at: int
+    weight: int
+    senders: tuple[str, ...] | None
+    health: str
+    health_reason: str
+    health_since_at: int
+    unknown_after_s: int
+    unknown_policy: str
 
 
 class Removed(NamedTuple):
@@ -159,7 +175,7 @@ def create_organization(connection: Connection, new: NewOrganization, public_id:
 
 
 def change_organization(connection: Connection, name: str, changes: Mapping[str, object]) -> None:
-    """Set columns of an organization: region, zone, limit_milli, rate_limited, registered_senders, refunds_failed, default_sender.
+    """Set columns of an organization: what `clarion organizations set` names, limit_milli, rate_limited and refunds_failed among them.
 
     Raises NotThere.
     """
@@ -287,6 +303,13 @@ def list_carriers(connection: Connection) -> list[CarrierView]:
             ),
             tuple(binds.get(row.id, ())),
             row.created_at,
+            connection.execute(sa.select(routes.weight).where(routes.carrier_id == row.id).order_by(routes.id)).scalars().first() or 0,
+            _words(row.senders),
+            row.health,
+            row.health_reason,
+            row.health_since_at,
+            row.unknown_after_s,
+            row.unknown_policy,
         )
         for row in connection.execute(sa.select(tables.carriers).where(c.state == "active").order_by(c.name))
     ]
@@ -321,7 +344,10 @@ def retire_simulator(connection: Connection) -> bool:
 
 def _put_carrier(connection: Connection, kind: str, new: NewCarrier, now: int) -> int:
     """Insert a carrier, or put another in the place of the one that has its name, keeping the id."""
-    values = {"kind": kind, "url": new.url, "password": new.password, "cost": new.cost, "state": "active"}
+    senders = None if new.senders is None else " ".join(new.senders)
+    values: dict[str, object] = {"kind": kind, "url": new.url, "password": new.password, "cost": new.cost, "state": "active"}
+    values |= {"senders": senders, "health": "well", "health_reason": "", "health_since_at": 0, "outages": 0}
+    values |= {"unknown_after_s": new.unknown_after_s, "unknown_policy": new.unknown_policy}
     known = _carrier(connection, new.name)
     if known is None:
         carrier_id = _insert(connection, tables.carriers, name=new.name, created_at=now, **values)
@@ -329,7 +355,7 @@ def _put_carrier(connection: Connection, kind: str, new: NewCarrier, now: int) -
         carrier_id = known.id
         _take_away(connection, carrier_id)
         connection.execute(sa.update(tables.carriers).where(tables.carriers.c.id == carrier_id).values(**values))
-    connection.execute(sa.insert(tables.routes).values(prefix=new.prefix, carrier_id=carrier_id))
+    connection.execute(sa.insert(tables.routes).values(prefix=new.prefix, carrier_id=carrier_id, weight=new.weight))
     if new.price is not None:
         connection.execute(sa.insert(tables.prices).values(prefix=new.prefix, carrier_id=carrier_id, amount=new.price))
     raise_version(connection)

@@ -12,6 +12,7 @@ from clarion.carriers.smpp.settings import SmppSettings
 from clarion.core.rates import TokenBucket
 from clarion.flow.dispatch import Dispatcher
 from clarion.flow.receive import Receiver
+from clarion.flow.settings import Settings
 from clarion.runtime import Runtime
 from clarion.store import binds, inbound, outcomes, submits
 from clarion.store.binds import Lease
@@ -52,10 +53,12 @@ class Connection:
         bucket: TokenBucket,
         receiver: Receiver,
         meter: Meter,
+        routes: Settings,
     ) -> None:
         self._runtime = runtime
         self._lease = lease
         self._receiver = receiver
+        self._routes = routes
         self._answers: list[Answer] = []
         self._deliveries: list[Receipt | InboundText] = []
         self._states: list[tuple[str, str]] = []
@@ -67,7 +70,12 @@ class Connection:
         self.meter = meter
         label = f"{carrier.name}/{lease.bind_id}"
         self.bind = SmppBind(settings, runtime.clock, runtime.timer, runtime.random, self, label, meter)
-        self.dispatcher = Dispatcher(runtime, lease, carrier.id, self.bind, bucket)
+        self.dispatcher = Dispatcher(runtime, lease, carrier.id, self.bind, bucket, routes)
+
+    @property
+    def unanswered(self) -> int:
+        """Submits given to the carrier and not answered."""
+        return self.bind.unanswered
 
     def answered(self, answers: Sequence[Answer]) -> None:
         """Of `BindEvents`."""
@@ -215,16 +223,18 @@ class Connection:
         ended, form, now = self.dispatcher.ended(answers), self._receiver.form, self._runtime.clock.now()
         batch = None if ended.empty else ended.batch()
         try:
-            recorded = await self._runtime.write_patiently(outcomes.record_arrivals, self.carrier.id, form, batch, receipts, now)
+            arrived = await self._runtime.write_patiently(
+                outcomes.record_arrivals, self.carrier.id, form, batch, receipts, now, self._routes.last_catalog
+            )
         except Unavailable:
             raise
         except Exception:  # noqa: BLE001  (whose fault it was shows when each is recorded by itself)
             await self.dispatcher.record(ended, form)
             await self._take(receipts)
             return
-        self.dispatcher.let_go(ended)
+        self.dispatcher.let_go(ended, arrived.carriers)
         self.bind.acknowledge([receipt.sequence for receipt in receipts])
-        await self._receiver.learn(recorded)
+        await self._receiver.learn(arrived.receipts)
 
     async def _take(self, deliveries: Sequence[Receipt | InboundText]) -> None:
         """Record and acknowledge. What cannot be recorded must not come again for ever: it is put aside alone, and acknowledged."""

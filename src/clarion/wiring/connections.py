@@ -12,6 +12,7 @@ from clarion.carriers.meter import Meter
 from clarion.carriers.smpp.settings import CarrierUrlError, SmppSettings, parse_url
 from clarion.core.carrier_url import only_receives
 from clarion.core.rates import TokenBucket
+from clarion.core.routes import Health
 from clarion.flow.receive import Receiver
 from clarion.flow.settings import Settings
 from clarion.runtime import Runtime
@@ -73,6 +74,8 @@ class Connections:
         self._unusable: set[int] = set()
         self._carriers: int | None = None
         self._elsewhere: list[Elsewhere] = []
+        self.health: dict[str, Health] = {}
+        """Of the carriers that messages can be sent to, by name, as the settings were when they were last followed."""
 
     @property
     def held(self) -> list[Connection]:
@@ -114,7 +117,8 @@ class Connections:
     async def follow(self) -> None:
         """Start what the settings name and nobody holds; end what they name no longer, or otherwise than it runs."""
         catalog = await self._settings.catalog()
-        self._carriers = sum(not only_receives(carrier.url) for carrier in catalog.carriers.values())
+        self.health = {carrier.name: carrier.health for carrier in catalog.carriers.values() if not only_receives(carrier.url)}
+        self._carriers = len(self.health)
         wanted: dict[Key, tuple[Carrier, SmppSettings]] = {}
         for carrier in catalog.carriers.values():
             settings = self._read(carrier)
@@ -136,6 +140,7 @@ class Connections:
             self._leave(key, self._report(key, self._working.pop(key)))
         for key, working in self._working.items():
             self._adjust(working.connection, *wanted[key])
+            working.connection.dispatcher.bypassed = catalog.bypassed(key[0])
         for key, (carrier, settings) in wanted.items():
             if key not in self._working and key not in self._ending and self._is_due(key):
                 await self._try_start(key, carrier, settings)
@@ -212,10 +217,11 @@ class Connections:
         if lease.in_doubt:
             log.warning("bind.doubt", carrier=carrier.name, bind=lease.bind_id, slot=slot, messages=lease.in_doubt)
         bucket = self._bucket(carrier_id, settings)
-        receiver = self._receivers.setdefault(carrier_id, Receiver(self._runtime, carrier_id, carrier.reference_form, settings.sender))
+        made = Receiver(self._runtime, carrier_id, carrier.reference_form, settings.sender, self._settings)
+        receiver = self._receivers.setdefault(carrier_id, made)
         # The numbers go on when a connection is made anew; a removed carrier's name may come back as another carrier.
         meter = self._meters.setdefault(key, Meter(carrier.name, slot))
-        connection = Connection(self._runtime, lease, carrier, settings, bucket, receiver, meter)
+        connection = Connection(self._runtime, lease, carrier, settings, bucket, receiver, meter, self._settings)
         task = asyncio.create_task(connection.run(), name=f"bind {carrier.name}/{slot}")
         self._working[key] = _Working(connection, task, self._runtime.timer.monotonic())
 

@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 
 from clarion.api.metrics import HTTP_FAMILIES, Family
 from clarion.carriers.meter import BUCKETS_S, Meter
+from clarion.core.routes import Health
 from clarion.runtime import Runtime
 from clarion.wiring.connection import Connection
 from clarion.wiring.connections import Connections
@@ -27,6 +28,10 @@ GAUGES = {
     "clarion_bind_doubt_messages": Family("gauge", BIND, "Messages marked whose outcome is not committed; at most twice the window"),
     "clarion_bind_rate_limit": Family("gauge", BIND, "Segments a second that the carrier takes, over all its binds; 0: no limit"),
 }
+HEALTH = {
+    "clarion_carrier_well": Family("gauge", ("carrier",), "1 while the carrier is well, 0.5 while it is being probed, 0 while it is out"),
+}
+WELL = {Health.WELL: 1.0, Health.PROBING: 0.5, Health.OUT: 0.0}
 COUNTERS = {
     "clarion_bind_submits": Family("counter", BIND, "Submits given to the carrier: parts, not messages, and each try of them"),
     "clarion_bind_answers": Family(
@@ -50,7 +55,7 @@ STORE = {
     "clarion_store_longest_hold_seconds": Family("gauge", (), "The longest of these times"),
     "clarion_store_blocked": Family("gauge", (), "1 while the database takes no writes"),
 }
-FAMILIES = {**GAUGES, **COUNTERS, **HISTOGRAMS, **STORE, **HTTP_FAMILIES}
+FAMILIES = {**HEALTH, **GAUGES, **COUNTERS, **HISTOGRAMS, **STORE, **HTTP_FAMILIES}
 
 
 def make_registry(runtime: Runtime, connections: Connections) -> CollectorRegistry:
@@ -67,7 +72,9 @@ class _Road(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Read the numbers as they are now."""
-        families = {name: _family(name) for name in (*GAUGES, *COUNTERS)}
+        families = {name: _family(name) for name in (*HEALTH, *GAUGES, *COUNTERS)}
+        for carrier, health in self._connections.health.items():
+            families["clarion_carrier_well"].add_metric([carrier], WELL[health])
         for connection in self._connections.held:
             labels = [connection.carrier.name, str(connection.meter.slot)]
             for name, value in _state(connection).items():

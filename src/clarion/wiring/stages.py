@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 
 from clarion.flow import plan
+from clarion.flow.health import Watch
 from clarion.flow.settings import Settings
 from clarion.flow.sweep import Sweeper
 from clarion.runtime import Runtime
@@ -35,6 +36,7 @@ async def background(
         "plan": _patiently(runtime, lambda: plan.run(runtime)),
         "sweep": Sweeper(runtime, settings, retention_days).run(),
         "binds": connections.run(),
+        "health": Watch(runtime, lambda: connections.held).run(),
     }
     # Before any bind: what came too late while nobody was here must not be taken.
     await plan.plan(runtime)

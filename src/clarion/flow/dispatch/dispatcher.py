@@ -5,10 +5,9 @@ comes, its outcome is committed. From the mark to the commit it is in doubt, and
 """
 
 import asyncio
-from collections import Counter, deque
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 
 import structlog
 
@@ -16,18 +15,18 @@ from clarion.broker.interface import PLAN, carrier_topic
 from clarion.carriers.interface import Answer, Bind, Submission
 from clarion.core.rates import TokenBucket
 from clarion.core.states import Outcome
+from clarion.flow.dispatch.desk import Desk
 from clarion.flow.dispatch.journey import Ended, Journey
 from clarion.flow.dispatch.trail import Trail
+from clarion.flow.settings import Settings
 from clarion.runtime import Runtime
 from clarion.store import binds, marks, outcomes
 from clarion.store.binds import Lease
+from clarion.store.catalog import Catalog
 from clarion.store.errors import Unavailable
-from clarion.store.marks import Marked
 
 POLL_S = 1.0
 """Rings may be lost: everybody looks as often as this (law 1)."""
-
-LANES = 3
 
 MARK_SHARE = 2
 """Marks wait until half of what may be marked is free, unless a ring came: each costs as much as a hundred messages."""
@@ -59,31 +58,19 @@ UNBOUND_S = 2.0
 log = structlog.get_logger(__name__)
 
 
-@dataclass(slots=True)
-class Desk:
-    """Where the messages of one bind are."""
-
-    hand: tuple[deque[Submission], ...] = field(default_factory=lambda: tuple(deque() for _ in range(LANES)))
-    journeys: dict[int, Journey] = field(default_factory=dict)
-    """Messages marked whose outcome is not committed, by id: the doubt."""
-
-    in_flight: Counter[int] = field(default_factory=Counter)
-    """The same, counted by organization."""
-
-    def waiting(self) -> int:
-        """Submissions in hand."""
-        return sum(map(len, self.hand))
-
-
 class Dispatcher:
     """Feeds one bind: `run` it until it ends or is cancelled; its bind's answers go to `answered` and, in batches, to `record`."""
 
-    def __init__(self, runtime: Runtime, lease: Lease, carrier_id: int, bind: Bind, bucket: TokenBucket) -> None:
+    def __init__(
+        self, runtime: Runtime, lease: Lease, carrier_id: int, bind: Bind, bucket: TokenBucket, settings: Settings | None = None
+    ) -> None:
+        """`settings` know the other routes; without them what is refused stays so."""
         self._runtime = runtime
         self._lease = lease
         self._carrier_id = carrier_id
         self._bind = bind
         self._bucket = bucket
+        self._settings = settings
         self._desk = Desk()
         self._wake = asyncio.Event()
         self._rung = True
@@ -94,6 +81,8 @@ class Dispatcher:
         self._unbound_since: float | None = None
         self._given_back = True
         self._uncertain = False
+        self.bypassed = False
+        """While the carrier is out and others take what they can: nothing is marked, and what the wire does not have is put back."""
         self.trail = Trail()
         self.fenced = asyncio.Event()
         """Set when the bind turned out to belong to somebody else: nothing more is sent, facts are still recorded."""
@@ -135,6 +124,10 @@ class Dispatcher:
             await self._leave_unbound()
             return False
         self._unbound_since = None
+        if self.bypassed:
+            if self._desk.waiting():
+                await self.put_back(begun=False)
+            return False
         if self._uncertain:
             # A mark may have been committed and its messages lost with the answer: they must not stay without a row.
             if self.doubt == 0:
@@ -167,10 +160,10 @@ class Dispatcher:
             return True
         if taken.exhausted:
             self._runtime.broker.ring(PLAN)
-        for message in taken.messages:
-            self._put_in_hand(message, now)
-        self._desk.in_flight.update([message.organization_id for message in taken.messages])
         self._more = taken.more
+        cut_otherwise = Ended(self._carrier_id)
+        self._desk.take(taken, self._bind, now, cut_otherwise)
+        await self.record(cut_otherwise, None)
         return bool(taken.messages)
 
     def _share(self) -> int:
@@ -193,30 +186,6 @@ class Dispatcher:
         if self._bucket.rate_per_second > 0:
             room = min(room, self._ahead() - self._desk.waiting())
         return room, min(room, self._capacity() - (self.doubt if self._bucket.rate_per_second == 0 else self._desk.waiting()))
-
-    def _put_in_hand(self, message: Marked, marked_at: int) -> None:
-        lane = self._desk.hand[message.lane]
-        if message.segments == 1:
-            self._desk.journeys[message.message_id] = Journey(message, 1, marked_at)
-            lane.append(message)
-            return
-        encoding, texts, references = self._bind.parts(message.text, message.encoding, message.segments)
-        self._desk.journeys[message.message_id] = Journey(message, len(texts), marked_at)
-        for part, text in enumerate(texts, 1):
-            lane.append(
-                Submission(
-                    message.message_id,
-                    message.attempt,
-                    message.sender,
-                    message.recipient,
-                    text,
-                    encoding,
-                    part,
-                    len(texts),
-                    message.message_id % references,
-                    message.expires_at,
-                )
-            )
 
     def _send(self) -> None:
         """Give the wire what it takes: by lane, within the window and the rate."""
@@ -277,12 +246,17 @@ class Dispatcher:
     def _take_back(self, answers: Sequence[Answer]) -> None:
         """What was not taken: throttled parts into the hand again, the rest of a refused message out of it."""
         throttled = [answer.submission for answer in answers if answer.outcome is Outcome.THROTTLED]
+        enough: set[int] = set()
         for submission in reversed(throttled):
             journey = self._desk.journeys.get(submission.message_id)
             if journey is not None and not journey.has_given_up(submission.part):
                 journey.turn_away(last=THROTTLED_MAX)
                 if not journey.cut:
                     self._desk.hand[journey.message.lane].appendleft(submission)
+                elif journey.parts > 1:
+                    enough.add(submission.message_id)
+        if enough:
+            self._cut(enough)
         for answer in answers:
             submission = answer.submission
             if answer.outcome is Outcome.REFUSED and submission.parts > 1:
@@ -345,11 +319,17 @@ class Dispatcher:
     async def record(self, ended: Ended, form: str | None) -> None:
         """Commit it: outcomes, parts, money; then orphaned receipts that were waiting for these references."""
         if not ended.empty:
-            await self._runtime.write_patiently(outcomes.record_outcomes, ended.batch(), form, self._runtime.clock.now())
-            self.let_go(ended)
+            now = self._runtime.clock.now()
+            self.let_go(ended, await self._runtime.write_patiently(outcomes.record_outcomes, ended.batch(), form, now, self._catalog))
 
-    def let_go(self, ended: Ended) -> None:
-        """It is committed: nothing of it is in doubt any more."""
+    @property
+    def _catalog(self) -> Catalog | None:
+        return None if self._settings is None else self._settings.last_catalog
+
+    def let_go(self, ended: Ended, carriers: Collection[int]) -> None:
+        """It is committed: nothing of it is in doubt any more, and `carriers` got something to try again."""
+        for carrier_id in carriers:
+            self._runtime.broker.ring(carrier_topic(carrier_id))
         journeys = self._desk.journeys
         gone = [journeys.pop(message_id) for message_id in ended.message_ids if message_id in journeys]
         self._desk.in_flight.subtract(Counter([journey.message.organization_id for journey in gone]))

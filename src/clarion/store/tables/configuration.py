@@ -9,6 +9,7 @@ settings = sa.Table(
     metadata,
     sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("version", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("routing", sa.Text, nullable=False, server_default="weight"),  # weight | cost
     comment="One row. Every change of keys, carriers, routes, prices or opt-outs raises `version`; every poll reads it.",
 )
 
@@ -38,6 +39,7 @@ organizations = sa.Table(
     sa.Column("rate_limited", sa.Boolean, nullable=False, server_default=sa.true()),
     sa.Column("parent_id", sa.BigInteger),  # whose keys act for it too (Teli's POST /v1/organizations)
     sa.Column("contact_email", sa.Text),
+    sa.Column("failover_undelivered", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Index("ix_organizations_parent_id", "parent_id"),
 )
 
@@ -149,10 +151,16 @@ carriers = sa.Table(
     sa.Column("url", sa.Text, nullable=False),  # without the password
     sa.Column("password", sa.Text, nullable=False),
     sa.Column("state", sa.Text, nullable=False),  # active | removed
-    sa.Column("cost", sa.Text),  # what the carrier takes for a segment, a decimal for people to compare
+    sa.Column("cost", sa.Text),  # what the carrier takes for a segment, a decimal; with settings.routing = cost the cheapest goes first
     sa.Column("reference_form", sa.Text),  # literal | hex_to_decimal | decimal_to_hex, once receipts have shown it
     sa.Column("unknown_after_s", sa.BigInteger, nullable=False, server_default=str(72 * 3600)),
     sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("senders", sa.Text),  # kinds, separated by blanks: names numbers short; null: any
+    sa.Column("health", sa.Text, nullable=False, server_default="well"),  # well probing out
+    sa.Column("health_reason", sa.Text, nullable=False, server_default=""),
+    sa.Column("health_since_at", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("outages", sa.Integer, nullable=False, server_default="0"),  # in a row
+    sa.Column("unknown_policy", sa.Text, nullable=False, server_default="close"),  # close | resend, after that time
 )
 
 routes = sa.Table(
@@ -161,7 +169,7 @@ routes = sa.Table(
     row_id(),
     sa.Column("prefix", sa.Text, nullable=False),  # E.164 digits, "" for everywhere
     sa.Column("carrier_id", BigId, sa.ForeignKey("carriers.id"), nullable=False, index=True),
-    sa.Column("weight", sa.Integer, nullable=False, server_default="1"),
+    sa.Column("weight", sa.Integer, nullable=False, server_default="1"),  # 0: only while the others are out
 )
 
 prices = sa.Table(
