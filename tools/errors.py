@@ -40,7 +40,7 @@ They do not refuse the request: the answer tells them with each recipient, and n
 ITEM_ADVICE: Mapping[str, str] = {
     "invalid_number": "Mend the number: E.164 with `+` is best; national numbers are those of the organization's region.",
     "opted_out": "Do not write to this person. START or UNSTOP from their phone undoes it, or `clarion optouts remove` if they asked you.",
-    "no_route": "Add a carrier with a prefix for this number: `clarion carriers add … --prefix`.",
+    "no_route": "Add a carrier for this number (`clarion carriers add … --prefix`), or one that takes such senders (`--senders`).",
     "missing_variable": "Give this recipient a value for the place that is named; null, arrays and objects are none.",
     "empty_text": "Give values that leave something to send.",
     "too_long": "Shorten the text to ten segments: 1,530 characters of GSM 7-bit, 670 of any other alphabet.",

@@ -76,6 +76,19 @@ async def test_many_slices_are_one_broadcast_on_the_road(hand: Hand) -> None:
     assert len((await hand.take()).messages) > 0
 
 
+async def test_carriers_of_one_prefix_share_every_slice(hand: Hand) -> None:
+    two, three = await hand.carrier("two"), await hand.carrier("three")
+    await hand.run(f"UPDATE routes SET weight = 3 WHERE carrier_id = {two}")
+    await hand.run(f"UPDATE carriers SET senders = 'short' WHERE id = {three}")
+    await hand.run("UPDATE settings SET version = version + 1")
+    await hand.settings.refresh()
+    done, _ = await take_in(hand, rows_of(1_200))
+    assert done.tally.amount_milli == 1_200 * PRICE
+    chunks = await hand.all(sa.select(t.chunks.c.carrier_id, t.chunks.c.last_id - t.chunks.c.id + 1).order_by(t.chunks.c.id))
+    assert chunks == [(hand.carrier_id, 125), (two, 375)] * 2 + [(hand.carrier_id, 50), (two, 150)]
+    await hand.check()
+
+
 async def test_rows_that_get_no_message_are_told_with_their_line(hand: Hand) -> None:
     await hand.run(f"INSERT INTO suppressions VALUES ({hand.organization.id}, {START + 7}, 'STOP', {hand.at})")
     rows = rows_of(1_200)

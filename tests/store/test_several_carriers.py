@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from clarion.store import Store, catalog, rows, tenants
+from clarion.store.carriers import CarrierChange, change_carrier
 from clarion.store.catalog import Catalog, Organization
 from clarion.store.tenants import NewCarrier, NewOrganization
 from clarion.wiring.machine import SystemIds
@@ -90,3 +91,13 @@ async def test_quotes_by_many_beginnings_share_as_one(store: Store, monkeypatch:
     assert dealt == {one: 500, two: 500}
     assert quote_of(254_712_345_999) == (single, 100_000)
     assert quote_of(49_151_000_000) is None
+
+
+async def test_the_price_is_the_first_carriers_whoever_takes_the_message(store: Store) -> None:
+    organization = await acme(store)
+    await carrier(store, "first")
+    second = await store.write(tenants.add_carrier, NewCarrier("second", "smpp://a@127.0.0.1", "", "254", "9.00", weight=100), NOW)
+    await store.write(change_carrier, "first", CarrierChange(price="3.00", weight=0))
+    assert (await load(store)).quoting(organization, None)(KENYAN) == (second, 300_000)
+    await store.write(tenants.remove_carrier, "first")
+    assert (await load(store)).quoting(organization, None)(KENYAN) == (second, 900_000)

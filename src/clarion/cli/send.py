@@ -32,7 +32,7 @@ ENDED = frozenset({"delivered", "undelivered", "refused", "suppressed", "expired
 TOLD = {
     "invalid_number": "{recipient} is no phone number.",
     "opted_out": "+{number} has opted out of {organization}: `clarion optouts list` shows since when.",
-    "no_route": "No carrier takes +{number}: `clarion carriers list` shows who takes what.",
+    "no_route": "No carrier takes +{number} from this sender: `clarion carriers list` shows who takes what.",
     "too_long": "The text has too many segments.",
     "insufficient_balance": "{organization} has {available}, and this costs {required}: see `clarion wallet top-up`.",
 }

@@ -202,7 +202,8 @@ class Catalog:
     def price_of(self, recipient: int, organization: Organization) -> int:
         """The price of a segment, in thousandths of the minor unit: the longest prefix, then the organization's own, then its currency's.
 
-        0 where no price was set, and where the organization is not billed.
+        Of those that several carriers brought for one prefix it is that of the carrier that was added first. 0 where no price was set, and
+        where the organization is not billed.
         """
         fitting = [
             price
@@ -238,7 +239,7 @@ def load_catalog(connection: Connection) -> Catalog:
     r = tables.routes.c
     routes = connection.execute(sa.select(r.prefix, r.carrier_id, r.weight).order_by(r.id))
     p = tables.prices.c
-    prices = connection.execute(sa.select(p.prefix, p.currency, p.organization_id, p.amount).order_by(p.id))
+    prices = connection.execute(sa.select(p.prefix, p.currency, p.organization_id, p.amount).order_by(p.carrier_id, p.id))
     version, routing = connection.execute(sa.select(tables.settings.c.version, tables.settings.c.routing)).one()
     return Catalog(
         version,
