@@ -1,8 +1,10 @@
 """A carrier that is out, step by step: what is accepted, what waits, what was to be retried; and how its health is decided."""
 
+import asyncio
 from collections import Counter
 from typing import Any
 
+import asyncpg
 import pytest
 import sqlalchemy as sa
 from tests.flow.hand import HOUR, NOBODY, PRICE, SECOND, Hand, by_hand, fact
@@ -172,15 +174,44 @@ async def test_a_bind_that_holds_a_chunk_of_a_failing_carrier_loses_what_it_did_
     await exact(hand)
 
 
-async def test_a_mark_that_looked_before_the_move_marks_nothing(hand: Hand) -> None:
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+async def test_a_mark_that_looked_before_the_move_marks_nothing(hand: Hand, database_url: str) -> None:
+    """It has seen the chunk ready for its own carrier, and waits for the row that sweep is handing over."""
     two = await hand.carrier("two", "2547")
     await hand.accept(20)
-    await hand.lease(carrier_id=two)
+    lease = await hand.lease(carrier_id=two)
+    other = await asyncpg.connect(database_url)
+    try:
+        transaction = other.transaction()
+        await transaction.start()
+        await other.execute(f"UPDATE chunks SET carrier_id = {hand.carrier_id}, state = 'waiting'")
+        mark = asyncio.create_task(hand.take(carrier_id=two, lease=lease))
+        await asyncio.wait({mark}, timeout=0.3)
+        await transaction.commit()
+        assert (await mark).messages == []
+    finally:
+        await other.close()
+    await plan.plan(hand.runtime)
+    assert len((await hand.take()).messages) == 20
+
+
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+async def test_a_chunk_that_is_being_marked_is_left_for_the_next_pass(hand: Hand, database_url: str) -> None:
+    two = await hand.carrier("two", "2547")
+    await hand.accept(20)
+    lease = await hand.lease(carrier_id=two)
     await health(hand, two, "out")
-    assert await hand.reroute() == 20
-    # As the statement of a mark has it that saw the chunk ready for `two`.
-    assert await hand.all("SELECT state FROM chunks") == [("waiting",)]
-    assert (await hand.take(carrier_id=two)).messages == []
+    other = await asyncpg.connect(database_url)
+    try:
+        transaction = other.transaction()
+        await transaction.start()
+        await other.execute(f"UPDATE chunks SET marked_id = id + 4, state = 'claimed', bind_id = {lease.bind_id}, fence = {lease.fence}")
+        assert await hand.reroute() == 0
+        await transaction.commit()
+    finally:
+        await other.close()
+    assert await hand.reroute() == 15
+    assert Counter((await hand.states()).values()) == {"retry": 15}
 
 
 async def test_a_message_of_which_a_part_was_taken_stays_with_its_carrier(hand: Hand) -> None:
