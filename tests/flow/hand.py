@@ -256,7 +256,7 @@ def ledger_is_exact(connection: Connection) -> None:
             tuple,
             one(
                 "SELECT m.broadcast_id, sum(m.price_milli) FROM messages m LEFT JOIN deliveries d ON d.message_id = m.id"
-                " WHERE d.state IS NULL OR d.state IN ('retry', 'marked', 'unknown') GROUP BY m.broadcast_id"
+                " WHERE d.state IS NULL OR d.state IN ('retry', 'marked', 'unknown') AND d.charged_milli = 0 GROUP BY m.broadcast_id"
             ),
         )
     )

@@ -31,6 +31,7 @@ class PlayedBind:
 
     def __init__(self, window: int) -> None:
         self.window = window
+        self.settings = SmppSettings("h", "me")
         self.state = "bound"
         self.can_submit = True
         self.given: list[Submission] = []
@@ -45,7 +46,7 @@ class PlayedBind:
         return Place(1, len(self.given))
 
     def parts(self, text: str, encoding: str, segments: int) -> Parts:
-        return cut(SmppSettings("h", "me"), text, encoding, segments)
+        return cut(self.settings, text, encoding, segments)
 
     def submit(self, submissions: Sequence[Submission]) -> int:
         count = min(len(submissions), self.free)
@@ -223,20 +224,6 @@ async def test_what_is_in_hand_is_put_back_and_what_is_on_the_wire_is_not(store:
     await made.dispatcher.put_back()
     assert set((await made.hand.states()).values()) == {"sent", "retry"}
     await made.hand.check()
-
-
-async def test_a_long_message_that_was_begun_is_unknown_when_it_cannot_go_on(store: Store) -> None:
-    """One part was taken: sent again it would be doubled, so it waits for what receipts and people make of it."""
-    made = await desk(store, window=1)
-    await made.hand.accept(1, text=LONG)
-    await made.step()
-    (first,) = made.bind.given
-    made.bind.window = 0
-    await made.say((first, Outcome.SENT))
-    await made.dispatcher.put_back()
-    assert await made.hand.all(DELIVERIES) == [("unknown", None, 0)]
-    assert await made.hand.all(PARTS) == [(1, "sent", f"p{first.message_id}-1")]
-    assert made.dispatcher.doubt == 0
 
 
 async def test_marks_stop_at_twice_the_window(store: Store) -> None:

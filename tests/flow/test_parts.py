@@ -10,7 +10,7 @@ from tests.flow.rig import numbers, road
 
 from clarion.core.text import measure
 from clarion.simulator.settings import SmscSettings
-from clarion.store import Store, orphans
+from clarion.store import Store, doctor, orphans
 from clarion.store import tables as t
 from clarion.store.deliveries import PartFact
 from clarion.store.marks import Marked
@@ -157,13 +157,13 @@ async def test_a_message_of_which_two_parts_were_never_given_is_not_delivered_by
     await hand.check()
 
 
-async def test_a_lost_part_gets_its_receipt_and_the_message_waits_for_the_others(hand: Hand) -> None:
-    """The second part's answer was lost: its receipt has an id that nobody knows."""
+async def test_a_lost_part_gets_its_receipt_and_the_message_is_sent_and_waits_for_the_others(hand: Hand) -> None:
+    """The second part's answer was lost: its receipt has an id that nobody knows. It says that the carrier has all parts."""
     message = await begin(hand, "sus", "unknown")
     hand.clock.at += SECOND
     await hand.receive(note("77", message.recipient), note("77", message.recipient))
     assert await sweep(hand) == 2
-    assert await hand.all(STATES) == [("unknown", 0)]
+    assert await hand.all(STATES) == [("sent", 3 * PRICE)]
     await hear(hand, message, 1, 3)
     assert await hand.all(STATES) == [("delivered", 3 * PRICE)]
     await hand.check()
@@ -186,12 +186,45 @@ async def test_after_a_lost_process_three_receipts_with_ids_of_their_own_deliver
 
 
 async def test_after_a_lost_process_one_undelivered_part_is_enough(hand: Hand) -> None:
+    """Nobody pays: of the third part nothing was heard."""
     message = await begin(hand, "---", "unknown")
     hand.clock.at += SECOND
     await hand.receive(note("71", message.recipient), note("72", message.recipient, "undelivered"))
     assert await sweep(hand) == 2
-    assert await hand.all(STATES) == [("undelivered", 3 * PRICE)]
+    assert await hand.all(STATES) == [("undelivered", 0)]
     await hand.check()
+
+
+@pytest.mark.parametrize(
+    ("parts", "receipts", "state", "charged"),
+    [
+        ("sus", [(1, "undelivered")], "undelivered", 0),
+        ("s--", [(1, "undelivered")], "undelivered", 0),
+        ("sus", [(1, "delivered")], "unknown", 0),
+        ("sus", [(1, "delivered"), (3, "undelivered")], "undelivered", 0),
+        ("sss", [(1, "undelivered")], "undelivered", 3 * PRICE),
+        ("sss", [(1, "delivered"), (3, "undelivered")], "undelivered", 3 * PRICE),
+    ],
+)
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_a_failed_part_is_paid_only_where_the_carrier_took_all_of_them(
+    hand: Hand, parts: str, receipts: list[tuple[int, str]], state: str, charged: int, at_once: bool
+) -> None:
+    """A receipt says that its own part was taken. What is released then stays so, whatever is heard of the others later."""
+    message = await begin(hand, parts, "unknown" if "sss" not in parts else "sent")
+    notes = [note(f"r{message.message_id}-{number}", message.recipient, said) for number, said in receipts]
+    for some in [notes] if at_once else [[one] for one in notes]:
+        await hand.receive(*some)
+    assert await hand.all(STATES) == [(state, charged)]
+    await hand.check()
+    if state == "undelivered":
+        late = [part(message, number) for number in (1, 2, 3)]
+        await hand.record([], parts=late)
+        assert await hand.all(STATES) == [(state, charged)]
+        await hear(hand, message, 1, 2, 3)
+        assert await hand.all(STATES) == [("delivered", charged)]
+    await hand.check()
+    assert [finding for finding in await hand.store.read(doctor.examine, hand.at) if finding.severity == "error"] == []
 
 
 async def test_receipts_before_the_answers_of_the_parts_wait_for_them(hand: Hand) -> None:

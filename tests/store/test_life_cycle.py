@@ -12,6 +12,7 @@ from tests.flow.hand import NOW, PRICE, Hand, by_hand, counters_are_exact, ledge
 from clarion.core.states import HELD, RANK, UNSETTLED, State
 from clarion.store import Store, deliveries, outcomes, receipts
 from clarion.store import tables as t
+from clarion.store.catalog import Catalog
 from clarion.store.deliveries import Fact
 from clarion.store.outcomes import Batch, LateAnswer
 from clarion.store.receipts import Note
@@ -49,6 +50,8 @@ class Played(NamedTuple):
     carrier_id: int
     first_id: int
     refunds: bool
+    catalog: Catalog | None
+    """With a second carrier, and a broadcast that tries it after a failed receipt."""
 
 
 def play(connection: Connection, hand: Played, script: list[tuple[str, list[Said]]]) -> None:
@@ -69,7 +72,8 @@ def play(connection: Connection, hand: Played, script: list[tuple[str, list[Said
             if hand.refunds and row.state == State.UNDELIVERED:
                 # Whatever it was charged before: a failure gives it back, and nothing charges it again.
                 charges[message_id] = 0
-            if row.state not in HELD:
+            # What failed and is tried elsewhere is charged already.
+            if row.state not in HELD or row.charged_milli:
                 assert charges.setdefault(message_id, row.charged_milli) == row.charged_milli
         counters_are_exact(connection)
         ledger_is_exact(connection)
@@ -136,14 +140,14 @@ def _apply(connection: Connection, hand: Played, name: str, data: list[Said], be
             Note(f"m{message_id}a{attempt}", str(_recipient(hand, message_id)), "CLARION", state, "why", -1, b"")
             for message_id, attempt, state in usable
         ]
-        receipts.record_receipts(connection, hand.carrier_id, None, notes, NOW)
+        receipts.record_receipts(connection, hand.carrier_id, None, notes, NOW, hand.catalog)
     else:
         late = {
             message_id: LateAnswer(message_id, attempt, state, f"m{message_id}a{attempt}" if state == State.SENT else None, None)
             for message_id, attempt, state in usable
             if message_id in before
         }
-        outcomes.record_outcomes(connection, Batch(hand.carrier_id, [], [], [], list(late.values())), None, NOW)
+        outcomes.record_outcomes(connection, Batch(hand.carrier_id, [], [], [], list(late.values())), None, NOW, hand.catalog)
 
 
 def _fact(hand: Played, message_id: int, attempt: int, state: str) -> Fact:
@@ -159,7 +163,7 @@ def _recipient(hand: Played, message_id: int) -> int:
     return 254_700_000_000 + message_id - hand.first_id
 
 
-async def _begin(hand: Hand, *, refunds: bool) -> Played:
+async def _begin(hand: Hand, *, refunds: bool, fails_over: bool) -> Played:
     """A broadcast of two chunks of three messages, on the road."""
     accepted = await hand.accept(MESSAGES, lane=0, refunds_failed=refunds)
     view = await hand.view(accepted)
@@ -171,7 +175,12 @@ async def _begin(hand: Hand, *, refunds: bool) -> Played:
         f" FROM chunks WHERE id = {first}"
     )
     await hand.run(f"UPDATE broadcasts SET open_chunks = 2 WHERE id = {view.id}")
-    return Played(view.id, hand.organization.id, hand.carrier_id, first, refunds)
+    catalog = None
+    if fails_over:
+        await hand.run("UPDATE broadcasts SET failover_undelivered = true")
+        await hand.carrier("two")
+        catalog = await hand.settings.catalog()
+    return Played(view.id, hand.organization.id, hand.carrier_id, first, refunds, catalog)
 
 
 class _Undone(Exception):
@@ -183,9 +192,10 @@ def _play_and_undo(connection: Connection, hand: Played, script: list[tuple[str,
     raise _Undone
 
 
-@pytest.fixture(params=[False, True], ids=["kept", "refunded"])
+@pytest.fixture(params=["kept", "refunded", "kept, failing over", "refunded, failing over"])
 async def played(store: Store, request: pytest.FixtureRequest) -> Played:
-    return await _begin(await by_hand(store), refunds=request.param)
+    refunds, fails_over = request.param.startswith("refunded"), request.param.endswith("over")
+    return await _begin(await by_hand(store), refunds=refunds, fails_over=fails_over)
 
 
 def limits(examples: int) -> settings:

@@ -59,8 +59,7 @@ class Order:
     `variables` are the values of the text's `{name}` places, parallel to the recipients; without them the text is sent as it stands.
     `not_before` is when a scheduled broadcast begins, `campaign_id` the campaign that it belongs to, `name` what its sender calls it.
     `needs_recipient`: where no recipient is left nothing is accepted (`NobodyLeft`). `refunds_failed`: a failed receipt gives the charge
-    back even where the organization's others do not. `pace` is how many messages a minute may go at most. `request_id` is kept for
-    whoever follows a message back to its request.
+    back even where the organization's others do not. `pace` is in messages a minute. `request_id` leads back to the request.
     """
 
     organization: Organization
@@ -196,6 +195,7 @@ def draft_of(runtime: Runtime, order: Order, lane: int, now: int) -> Draft:
         refunds_failed=order.refunds_failed or order.organization.refunds_failed,
         pace=order.pace,
         request_id=order.request_id,
+        failover_undelivered=order.organization.failover_undelivered,
     )
 
 

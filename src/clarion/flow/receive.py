@@ -10,6 +10,7 @@ import structlog
 
 from clarion.carriers.interface import InboundText, Receipt
 from clarion.core.opt_out import opt_out_word
+from clarion.flow.settings import Settings
 from clarion.runtime import Runtime
 from clarion.store import inbound, optouts, receipts
 from clarion.store.optouts import Wish
@@ -24,8 +25,12 @@ log = structlog.get_logger(__name__)
 class Receiver:
     """Takes what one carrier's binds bring, and learns in which form the carrier writes its ids."""
 
-    def __init__(self, runtime: Runtime, carrier_id: int, form: str | None, default_sender: str = "") -> None:
+    def __init__(
+        self, runtime: Runtime, carrier_id: int, form: str | None, default_sender: str = "", settings: Settings | None = None
+    ) -> None:
+        """`settings` know the other routes; without them what was not delivered stays so."""
         self._runtime = runtime
+        self._settings = settings
         self._carrier_id = carrier_id
         self._default_sender = default_sender
         self._votes: Counter[str] = Counter()
@@ -37,7 +42,8 @@ class Receiver:
         now = self._runtime.clock.now()
         notes = [_note(delivery) for delivery in deliveries if isinstance(delivery, Receipt)]
         if notes:
-            recorded = await self._runtime.write_patiently(receipts.record_receipts, self._carrier_id, self.form, notes, now)
+            catalog = None if self._settings is None else self._settings.last_catalog
+            recorded = await self._runtime.write_patiently(receipts.record_receipts, self._carrier_id, self.form, notes, now, catalog)
             if recorded.orphaned:
                 log.info("receipts.orphaned", carrier_id=self._carrier_id, count=recorded.orphaned)
             await self._learn(recorded.forms)

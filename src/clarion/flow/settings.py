@@ -22,15 +22,21 @@ class Settings:
         self.answered_at = runtime.timer.monotonic()
         """When the database last answered a poll."""
         self._catalog: Catalog | None = None
+        self._last_catalog: Catalog | None = None
         self._keys: dict[bytes, Key | None] = {}
         self._senders: dict[int, frozenset[str]] = {}
+
+    @property
+    def last_catalog(self) -> Catalog | None:
+        """The catalog as it was when it was last read, at most a poll ago where somebody asks for it: for whoever must not wait."""
+        return self._last_catalog
 
     async def catalog(self) -> Catalog:
         """Carriers, routes and prices."""
         if self._catalog is None:
             catalog = await self._runtime.store.read(load_catalog)
             self._forget_before(catalog.version)
-            self._catalog = catalog
+            self._catalog = self._last_catalog = catalog
         return self._catalog
 
     async def key(self, digest: bytes) -> Key | None:

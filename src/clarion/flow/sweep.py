@@ -62,11 +62,12 @@ class Sweeper:
         if in_doubt:
             log.warning("bind.doubt", messages=in_doubt)
         await self._slices("unknown.closed", housekeeping.close_unknowns, now)
+        await self._resend_unknowns(now)
         await self._slices("messages.expired", housekeeping.expire, now)
         await self._reroute(now)
         await self._slices(None, request_counts.forget)
         await self._slices(None, submits.forget, now - TRAIL_MICROS)
-        page = await write(orphans.retry_page, self._after_orphan, now - ORPHAN_MICROS, now)
+        page = await write(orphans.retry_page, self._after_orphan, now - ORPHAN_MICROS, now, await self._settings.catalog())
         self._after_orphan = page.last_id or 0
         if self._retention_days and self._runtime.timer.monotonic() >= self._retention_at:
             await self._retire(now - self._retention_days * DAY_MICROS)
@@ -95,6 +96,19 @@ class Sweeper:
         done += await self._slices("received.forgotten", retention.forget_received, before)
         if not done:
             self._retention_at = self._runtime.timer.monotonic() + RETENTION_S
+
+    async def _resend_unknowns(self, now: int) -> None:
+        resent = closed = 0
+        for _ in range(SLICES_MAX):
+            done = await self._runtime.store.write(housekeeping.resend_unknowns, await self._settings.catalog(), now)
+            resent, closed = resent + done.resent, closed + done.closed
+            if not any(done):
+                break
+        if resent:
+            # Whoever set the policy so is to see what it does: some of these arrive twice.
+            log.warning("unknown.resent", count=resent)
+        if closed:
+            log.info("unknown.closed", count=closed)
 
     async def _drop_abandoned(self, now: int) -> None:
         before = now - int(ABANDONED_MICROS * max(1.0, self._runtime.clock.rate))

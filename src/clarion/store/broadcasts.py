@@ -33,7 +33,8 @@ MESSAGE_COLUMNS = {
 class Draft(NamedTuple):
     """A broadcast as it begins. Times are microseconds; `lane` 0 single, 1 small and synchronous, 2 bulk.
 
-    `refunds_failed`: a failed receipt gives a charge back. `pace` is in messages a minute, None for none.
+    `refunds_failed`: a failed receipt gives a charge back. `failover_undelivered`: it tries the next route first. `pace` is in messages a
+    minute, None for none.
     """
 
     public_id: UUID
@@ -50,6 +51,7 @@ class Draft(NamedTuple):
     refunds_failed: bool = False
     pace: int | None = None
     request_id: str | None = None
+    failover_undelivered: bool = False
 
 
 class Reserved(NamedTuple):
@@ -102,10 +104,10 @@ class Built(NamedTuple):
 
 _INSERT = (
     "INSERT INTO broadcasts (public_id, organization_id, campaign_id, face, lane, state, sender, text, first_id, last_id, not_before,"
-    " expires_at, created_at, touched_at, name, refunds_failed, pace, request_id)"
+    " expires_at, created_at, touched_at, name, refunds_failed, pace, request_id, failover_undelivered)"
     " VALUES (:public_id, :organization_id, CAST(:campaign_id AS bigint), :face,"
     " :lane, 'accepting', CAST(:sender AS text), :text, :first_id, :last_id, CAST(:not_before AS bigint), CAST(:expires_at AS bigint),"
-    " :now, :now, CAST(:name AS text), :refunds_failed, CAST(:pace AS int), CAST(:request_id AS text)) RETURNING id"
+    " :now, :now, CAST(:name AS text), :refunds_failed, CAST(:pace AS int), CAST(:request_id AS text), :failover_undelivered) RETURNING id"
 )
 
 

@@ -45,6 +45,7 @@ class Organization:
     rate_limited: bool = True
     parent_id: int | None = None
     contact_email: str | None = None
+    failover_undelivered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +266,7 @@ _ORGANIZATION = (
     tables.organizations.c.rate_limited,
     tables.organizations.c.parent_id,
     tables.organizations.c.contact_email,
+    tables.organizations.c.failover_undelivered,
 )
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from clarion.core.states import CHARGED, COUNTED, RANK, UNSETTLED, Money, State, money_of
+from clarion.core.states import CHARGED, COUNTED, HELD, RANK, RELEASED, UNSETTLED, Money, State, money_of
 from clarion.store import money, rows
 
 Moved = tuple[int, int, int, str, str, int]
@@ -49,6 +49,7 @@ class PartFact(NamedTuple):
     reference: str | None
     state: str
     reason: str | None
+    shape: str | None = None
 
 
 class AttemptFact(NamedTuple):
@@ -67,6 +68,7 @@ class _Held(NamedTuple):
     state: str
     attempt: int
     carrier_id: int | None
+    charged_milli: int
 
 
 _ROW = {
@@ -85,9 +87,10 @@ _ROW = {
 _INSERT = f"INSERT INTO deliveries ({', '.join(_ROW)}, updated_at) SELECT {', '.join(_ROW)}, :now FROM v WHERE true"
 _UPDATE = (
     "UPDATE deliveries SET state = v.state, rank = v.rank, attempt = v.attempt, carrier_id = v.carrier_id,"
-    " carrier_reference = coalesce(v.carrier_reference, deliveries.carrier_reference), reason = v.reason,"
-    " charged_milli = deliveries.charged_milli + v.charged_milli, due_at = v.due_at,"
-    " sent_at = coalesce(deliveries.sent_at, v.sent_at), updated_at = :now"
+    # A new attempt has no answer yet, and so no reference and no time at which a carrier took it.
+    " carrier_reference = CASE WHEN v.state = 'retry' THEN NULL ELSE coalesce(v.carrier_reference, deliveries.carrier_reference) END,"
+    " reason = v.reason, charged_milli = deliveries.charged_milli + v.charged_milli, due_at = v.due_at,"
+    " sent_at = CASE WHEN v.state = 'retry' THEN NULL ELSE coalesce(deliveries.sent_at, v.sent_at) END, updated_at = :now"
     " FROM v WHERE deliveries.message_id = v.message_id"
     f" AND deliveries.rank < {RANK[State.DELIVERED]} AND (deliveries.attempt, deliveries.rank) < (v.attempt, v.rank)"
 )
@@ -101,12 +104,12 @@ def record(
     attempts: Sequence[AttemptFact] = (),
 ) -> None:
     """Write what attempts came to, and settle it. Facts that a row is already beyond move nothing."""
-    _record_attempts(connection, attempts, now)
+    record_attempts(connection, attempts, now)
     if parts:
         rows.execute(
             connection,
-            "INSERT INTO parts (message_id, attempt, part, carrier_id, carrier_reference, state, reason, updated_at)"
-            " SELECT message_id, attempt, part, carrier_id, carrier_reference, state, reason, :now FROM v WHERE true"
+            "INSERT INTO parts (message_id, attempt, part, carrier_id, carrier_reference, state, reason, shape, updated_at)"
+            " SELECT message_id, attempt, part, carrier_id, carrier_reference, state, reason, shape, :now FROM v WHERE true"
             " ON CONFLICT (message_id, attempt, part) DO UPDATE SET state = excluded.state,"
             " carrier_reference = coalesce(excluded.carrier_reference, parts.carrier_reference), reason = excluded.reason,"
             " updated_at = excluded.updated_at WHERE parts.state IN ('unknown')",
@@ -119,6 +122,7 @@ def record(
                     "carrier_reference": "text",
                     "state": "text",
                     "reason": "text",
+                    "shape": "text",
                 },
                 parts,
             ),
@@ -161,19 +165,22 @@ def _sent_rows(facts: Sequence[Fact]) -> list[tuple[object, ...]]:
     return [(fact.message_id, fact.chunk_id, fact.carrier_id, fact.reference, fact.price_milli) for fact in facts]
 
 
-def advance(connection: Connection, facts: Sequence[Fact], now: int) -> list[Moved]:
+def advance(connection: Connection, facts: Sequence[Fact], now: int, *, failing_over: bool = False) -> list[Moved]:
     """Move existing rows forward, under the guard, and return those that moved; the caller settles them.
 
-    A fact about an earlier attempt is kept in `attempts`; only `delivered` still makes the message delivered.
+    A fact about an earlier attempt is kept in `attempts`; only `delivered` still makes the message delivered. A retry begins no
+    attempt of a message that has ended meanwhile; with `failing_over`, of one that was sent.
     """
+    open_ = HELD | {State.SENT} if failing_over else HELD
     found = rows.read(
         connection,
         _Held,
-        "SELECT d.message_id, d.state, d.attempt, d.carrier_id FROM v JOIN deliveries d ON d.message_id = v.message_id"
+        "SELECT d.message_id, d.state, d.attempt, d.carrier_id, d.charged_milli FROM v JOIN deliveries d ON d.message_id = v.message_id"
         + rows.for_update(connection, "d"),
         v=({"message_id": "bigint"}, [(message_id,) for message_id in sorted({fact.message_id for fact in facts})]),
     )
-    current = {message_id: (state, attempt, carrier_id) for message_id, state, attempt, carrier_id in found}
+    current = {message_id: (state, attempt, carrier_id) for message_id, state, attempt, carrier_id, _ in found}
+    charged = {held.message_id for held in found if held.charged_milli}
     latest: dict[int, Fact] = {}
     superseded: dict[tuple[int, int], AttemptFact] = {}
     for fact in facts:
@@ -188,15 +195,25 @@ def advance(connection: Connection, facts: Sequence[Fact], now: int) -> list[Mov
             if fact.state != State.DELIVERED:
                 continue
             fact = fact._replace(attempt=attempt, carrier_id=carrier_id, reference=None)  # noqa: PLW2901
+        if fact.message_id in charged:
+            fact = _charged_already(fact, state)  # noqa: PLW2901
         known = latest.get(fact.message_id)
         held = (known.attempt, known.state) if known else (attempt, state)
+        if fact.state == State.RETRY and held[1] not in open_:
+            continue
         # Delivered is the end, whatever attempt a fact is about.
         if held[1] != State.DELIVERED and (held[0], RANK[held[1]]) < (fact.attempt, RANK[fact.state]):
             latest[fact.message_id] = fact
-    _record_attempts(connection, list(superseded.values()), now)
+    record_attempts(connection, list(superseded.values()), now)
     data = [_row(fact, current[fact.message_id][0], now) for fact in latest.values()]
     changed = rows.changed(connection, _UPDATE, "deliveries.message_id", (_ROW, data), now=now)
     return [_moved(latest[message_id], current[message_id][0]) for message_id in (latest if changed is None else changed)]
+
+
+def _charged_already(fact: Fact, old: str) -> Fact:
+    """A message that a carrier took once costs nothing more, and if it is not delivered after all it is undelivered, whatever ends it."""
+    ends = fact.state in RELEASED and old in HELD
+    return fact._replace(price_milli=0, state=State.UNDELIVERED if ends else fact.state)
 
 
 def settle(connection: Connection, moved: Iterable[Moved], now: int) -> None:
@@ -208,6 +225,7 @@ def settle(connection: Connection, moved: Iterable[Moved], now: int) -> None:
     charges: dict[tuple[int, int], int] = defaultdict(int)
     releases: dict[tuple[int, int], int] = defaultdict(int)
     failed: dict[int, int] = {}
+    reopened: set[int] = set()
     for (chunk_id, broadcast_id, organization_id, old, new, price_milli), n in Counter(moved).items():
         changes = counts[chunk_id]
         changes[new] += n
@@ -220,9 +238,14 @@ def settle(connection: Connection, moved: Iterable[Moved], now: int) -> None:
                 releases[broadcast_id, organization_id] += n * price_milli
         if new == State.UNDELIVERED:
             failed[chunk_id] = broadcast_id
+        elif new == State.RETRY and old not in UNSETTLED:
+            reopened.add(chunk_id)
     if not counts:
         return
-    _end_chunks(connection, _count(connection, counts), now)
+    ended = _count(connection, counts)
+    if reopened:
+        _reopen_chunks(connection, reopened)
+    _end_chunks(connection, ended, now)
     refunds = _take_back(connection, failed) if failed else {}
     money.draw_holds(connection, charges, releases, now, refunds)
 
@@ -299,7 +322,24 @@ def _end_chunks(connection: Connection, ended: Sequence[tuple[int, int]], now: i
     )
 
 
-def _record_attempts(connection: Connection, attempts: Sequence[AttemptFact], now: int) -> None:
+def _reopen_chunks(connection: Connection, chunk_ids: Iterable[int]) -> None:
+    """What is to be tried again after its chunk had ended opens the chunk, and its broadcast, which is not completed any more."""
+    opened = rows.execute(
+        connection,
+        "UPDATE chunks SET state = 'claimed' FROM v WHERE chunks.id = v.id AND chunks.state = 'done'"
+        f" AND {_SETTLED} < chunks.last_id - chunks.id + 1 RETURNING chunks.broadcast_id",
+        v=({"id": "bigint"}, [(chunk_id,) for chunk_id in sorted(chunk_ids)]),
+    )
+    rows.execute(
+        connection,
+        "UPDATE broadcasts SET open_chunks = open_chunks + v.n, finished_at = NULL,"
+        " state = CASE WHEN state = 'completed' THEN 'accepted' ELSE state END FROM v WHERE broadcasts.id = v.id",
+        v=({"id": "bigint", "n": "int"}, sorted(Counter(broadcast_id for (broadcast_id,) in opened).items())),
+    )
+
+
+def record_attempts(connection: Connection, attempts: Sequence[AttemptFact], now: int) -> None:
+    """Keep how earlier attempts ended; what is said of one that is kept already is what a receipt, or an answer, said later."""
     if not attempts:
         return
     rows.execute(

@@ -106,7 +106,7 @@ def _booked(account: str, *kinds: str) -> str:
 
 _BY_BROADCAST = (
     "SELECT m.broadcast_id AS id, count(*) AS messages, sum(coalesce(d.charged_milli, 0)) AS charged,"
-    f" sum(CASE WHEN d.state IS NULL OR d.state IN ({_HELD}) THEN m.price_milli ELSE 0 END) AS held,"
+    f" sum(CASE WHEN d.state IS NULL OR d.state IN ({_HELD}) THEN m.price_milli - coalesce(d.charged_milli, 0) ELSE 0 END) AS held,"
     # What was released stays so, even where a late receipt lifts the message.
     f" sum(CASE WHEN d.state NOT IN ({_HELD}) AND d.charged_milli = 0 THEN m.price_milli ELSE 0 END) AS released"
     " FROM messages m LEFT JOIN deliveries d ON d.message_id = m.id GROUP BY m.broadcast_id"
@@ -177,7 +177,10 @@ CHECKS = (
         "messages that were charged something else than nothing or their price, or charged before a carrier took them, or not then",
         MONEY,
         "SELECT d.message_id FROM deliveries d JOIN messages m ON m.id = d.message_id WHERE d.charged_milli NOT IN (0, m.price_milli)"
-        f" OR d.charged_milli <> 0 AND d.state IN ({_HELD}) OR d.state = 'sent' AND d.charged_milli <> m.price_milli"
+        # What a carrier took and failed to deliver stays charged while another carrier is tried.
+        f" OR d.charged_milli <> 0 AND d.state IN ({_HELD}) AND NOT EXISTS"
+        " (SELECT 1 FROM attempts a WHERE a.message_id = d.message_id AND a.outcome = 'undelivered')"
+        " OR d.state = 'sent' AND d.charged_milli <> m.price_milli"
         " AND EXISTS (SELECT 1 FROM holds h WHERE h.broadcast_id = m.broadcast_id)",
     ),
     _Check(

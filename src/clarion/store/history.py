@@ -1,6 +1,6 @@
 """Everything that is known of one message, in the order of time, and of one broadcast's failures and money."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -84,14 +84,15 @@ def message_history(connection: Connection, broadcast: UUID, offset: int) -> His
         .order_by(tables.chunks.c.id.desc())
     ).first()
     state = delivery.state if delivery is not None else State.MARKED if chunk is not None and row.id <= chunk.marked_id else State.WAITING
+    earlier = connection.execute(sa.select(tables.attempts).where(tables.attempts.c.message_id == row.id)).all()
     events = [
         *([Event(row.created_at, "request", row.request_id)] if row.request_id is not None else []),
         Event(row.created_at, "accepted", f"{row.segments} segment{'s' if row.segments > 1 else ''} of {row.encoding}"),
         *_chunk_events(row, chunk, state, carriers),
         *_submits(connection, row.id, carriers),
-        *_earlier_attempts(connection, row.id, carriers),
+        *_earlier_attempts(earlier, carriers),
         *_parts(connection, row.id, carriers),
-        *_delivery_events(delivery, row.price_milli, carriers),
+        *_delivery_events(delivery, row.price_milli, carriers, earlier),
         *_orphans(connection, row.id, delivery, carriers),
     ]
     charged = delivery is not None and delivery.charged_milli > 0
@@ -163,8 +164,8 @@ def _submits(connection: Connection, message_id: int, carriers: dict[int, str]) 
         yield Event(found.submitted_at, "submitted", f"bind {found.slot}, connection {found.connection}, {sequences}{within}", carrier)
 
 
-def _earlier_attempts(connection: Connection, message_id: int, carriers: dict[int, str]) -> Iterator[Event]:
-    for attempt in connection.execute(sa.select(tables.attempts).where(tables.attempts.c.message_id == message_id)):
+def _earlier_attempts(earlier: Sequence[Any], carriers: dict[int, str]) -> Iterator[Event]:
+    for attempt in earlier:
         told = f"{attempt.outcome}{f': {attempt.reason}' if attempt.reason else ''}"
         later = f"; a receipt said {attempt.receipt} later" if attempt.receipt else ""
         yield Event(
@@ -179,13 +180,23 @@ def _parts(connection: Connection, message_id: int, carriers: dict[int, str]) ->
         yield Event(part.updated_at, what, told, carriers.get(part.carrier_id), part.carrier_reference)
 
 
-def _delivery_events(delivery: Any, price_milli: int, carriers: dict[int, str]) -> Iterator[Event]:  # noqa: ANN401  (a row or None)
+def _delivery_events(
+    delivery: Any,  # noqa: ANN401  (a row or None)
+    price_milli: int,
+    carriers: dict[int, str],
+    earlier: Sequence[Any],
+) -> Iterator[Event]:
     if delivery is None:
         return
     carrier = carriers.get(delivery.carrier_id)
+    taken = next((attempt for attempt in earlier if attempt.outcome == State.UNDELIVERED), None)
+    if delivery.charged_milli and taken is not None:
+        yield Event(
+            taken.ended_at, "charged", f"attempt {taken.attempt} was taken; there is no other charge", carriers.get(taken.carrier_id)
+        )
     if delivery.sent_at is not None:
         yield Event(delivery.sent_at, "sent", f"attempt {delivery.attempt}: the carrier took it", carrier, delivery.carrier_reference)
-        if delivery.charged_milli:
+        if delivery.charged_milli and taken is None:
             yield Event(delivery.sent_at, "charged")
     if delivery.state == State.SENT:
         return

@@ -1,27 +1,68 @@
 """What sweep does to rows: each function takes a slice, returns how much it did, and may be run at any time and twice."""
 
+from typing import NamedTuple
+
 from sqlalchemy import Connection
 
 from clarion.core.states import State
-from clarion.store import rows
+from clarion.store import failover, parts, rows
+from clarion.store.catalog import Catalog
 from clarion.store.chunks import pass_over
-from clarion.store.deliveries import Fact, advance, settle
+from clarion.store.deliveries import AttemptFact, Fact, advance, record_attempts, settle
 
 SLICE = 500
+
+NEVER_HEARD = "no answer and no receipt"
 
 
 def close_unknowns(connection: Connection, now: int) -> int:
     """End as undetermined what no answer and no receipt has resolved within its carrier's time; its money goes back."""
+    facts = _overdue(connection, "close", now)
+    if facts:
+        settle(connection, advance(connection, facts, now), now)
+    return len(facts)
+
+
+class Overdue(NamedTuple):
+    """What became of messages that were unknown for too long."""
+
+    resent: int
+    closed: int
+
+
+def resend_unknowns(connection: Connection, catalog: Catalog, now: int) -> Overdue:
+    """Send again what is unknown for too long, where its carrier is set so; what may not be sent again is closed."""
+    facts = _overdue(connection, "resend", now)
+    if not facts:
+        return Overdue(0, 0)
+    targets = failover.resend_targets(connection, catalog, facts, now)
+    again = [fact for fact in facts if fact.message_id in targets]
+    reason = f"{NEVER_HEARD}, so it is sent again"
+    record_attempts(
+        connection,
+        [AttemptFact(fact.message_id, fact.attempt, fact.carrier_id, fact.reference, State.UNKNOWN, reason) for fact in again],
+        now,
+    )
+    ends = [fact for fact in facts if fact.message_id not in targets]
+    ends += [failover.retry(fact._replace(reason=reason), targets[fact.message_id], now) for fact in again]
+    settle(connection, advance(connection, ends, now), now)
+    parts.carry_over(connection, list(targets))
+    return Overdue(len(again), len(facts) - len(again))
+
+
+def _overdue(connection: Connection, policy: str, now: int) -> list[Fact]:
+    """Of carriers with this policy, what is unknown for longer than their time, as it would be closed."""
     found = rows.all(
         connection,
-        "SELECT d.message_id, d.chunk_id, m.broadcast_id, m.organization_id, m.price_milli, d.attempt, d.carrier_id FROM deliveries d"
-        " JOIN messages m ON m.id = d.message_id JOIN carriers c ON c.id = d.carrier_id"
+        "SELECT d.message_id, d.chunk_id, m.broadcast_id, m.organization_id, m.price_milli, d.attempt, d.carrier_id, d.carrier_reference"
+        " FROM deliveries d JOIN messages m ON m.id = d.message_id JOIN carriers c ON c.id = d.carrier_id"
         " WHERE d.state IN ('marked', 'unknown') AND d.state = 'unknown' AND d.updated_at <= :now - c.unknown_after_s * 1000000"
-        f" ORDER BY d.updated_at LIMIT :limit{_lock(connection)}",
+        f" AND c.unknown_policy = :policy ORDER BY d.updated_at LIMIT :limit{_lock(connection)}",
         now=now,
+        policy=policy,
         limit=SLICE,
     )
-    facts = [
+    return [
         Fact(
             message_id,
             chunk_id,
@@ -31,14 +72,11 @@ def close_unknowns(connection: Connection, now: int) -> int:
             attempt,
             State.UNDETERMINED,
             carrier_id,
-            None,
-            "no answer and no receipt",
+            reference,
+            NEVER_HEARD,
         )
-        for message_id, chunk_id, broadcast_id, organization_id, price_milli, attempt, carrier_id in found
+        for message_id, chunk_id, broadcast_id, organization_id, price_milli, attempt, carrier_id, reference in found
     ]
-    if facts:
-        settle(connection, advance(connection, facts, now), now)
-    return len(facts)
 
 
 def expire(connection: Connection, now: int) -> int:

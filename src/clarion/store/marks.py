@@ -6,6 +6,7 @@ checks its fence, so that a worker that was taken for dead can mark nothing more
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from sqlalchemy import Connection
@@ -13,6 +14,7 @@ from sqlalchemy import Connection
 from clarion.core.states import RANK, State
 from clarion.store import rows
 from clarion.store.deliveries import Fact, record, settle
+from clarion.store.parts import Begun, begun
 
 CANDIDATES_MAX = 64
 """Ready chunks that a claim looks at, the first of each organization before the second of any."""
@@ -42,7 +44,8 @@ class Marked(NamedTuple):
 class Taken(NamedTuple):
     """What a mark gave. `fenced`: the bind belongs to somebody else. `exhausted`: a chunk was marked to its end, others may be opened.
 
-    `texts` are those of broadcasts, by chunk. `more`: what is open has, or may have, more in it than was marked.
+    `texts` are those of broadcasts, by chunk. `more`: what is open has, or may have, more in it than was marked. `begun` are messages, by
+    id, of which this carrier has parts already.
     """
 
     messages: list[Marked]
@@ -50,6 +53,7 @@ class Taken(NamedTuple):
     fenced: bool = False
     exhausted: bool = False
     more: bool = False
+    begun: Mapping[int, Begun] = MappingProxyType({})
 
 
 class _Candidate(NamedTuple):
@@ -129,18 +133,20 @@ def take(
     quick = sum(c.open_id - c.marked_id for c in candidates if c.lane < 2)
     retries_room = min(bulk_room, room - quick)
     retried = _mark_retries(connection, carrier_id, fence, retries_room, now) if kinds["retry"] else []
+    long = {message.message_id: message.attempt for message in retried if message.segments > 1}
+    parts = begun(connection, carrier_id, long) if long else {}
     room, bulk_room = room - len(retried), bulk_room - len(retried)
     ranges = _share(candidates, room, bulk_room, in_flight)
     # Where a query came back full, what it left out has not been looked at.
     full = (kinds["retry"] and len(retried) == max(retries_room, 0)) or room == 0 or kinds["ready"] == CANDIDATES_MAX
     more = full or sum(c.open_id - c.marked_id for c in candidates) > sum(to_id - from_id for _, from_id, to_id in ranges)
     if not ranges:
-        return Taken(retried, {}, more=more)
+        return Taken(retried, {}, more=more, begun=parts)
     texts = dict(rows.execute(connection, _MARK, v=(_RANGE, sorted(ranges)), bind_id=bind_id, fence=fence))
     marked = [part for part in ranges if part[0] in texts]
     sources = {candidate.chunk_id: candidate for candidate in candidates}
     exhausted = any(to_id == sources[chunk_id].last_id for chunk_id, _, to_id in marked)
-    return Taken(retried + _read(connection, marked, sources, now), texts, exhausted=exhausted, more=more)
+    return Taken(retried + _read(connection, marked, sources, now), texts, exhausted=exhausted, more=more, begun=parts)
 
 
 def _share(candidates: list[_Candidate], room: int, bulk_room: int, in_flight: dict[int, int]) -> list[tuple[int, int, int]]:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from clarion.store import rows
+from clarion.store.catalog import Catalog
 from clarion.store.receipts import FORMS, Note, apply, match
 from clarion.store.unknowns import Orphan, fit_unknowns
 
@@ -19,7 +20,9 @@ ORPHANS_PER_SLICE = 500
 _COLUMNS = "o.id, o.carrier_reference, o.recipient, o.sender, o.state, o.reason, o.user_message_reference, o.raw"
 
 
-def retry_with_references(connection: Connection, carrier_id: int, form: str | None, references: Sequence[str], now: int) -> int:
+def retry_with_references(
+    connection: Connection, carrier_id: int, form: str | None, references: Sequence[str], now: int, catalog: Catalog | None = None
+) -> int:
     """Try the orphans that these newly recorded references may belong to; returns how many fitted."""
     if not references or not rows.all(connection, "SELECT 1 FROM orphans WHERE carrier_id = :carrier_id LIMIT 1", carrier_id=carrier_id):
         return 0
@@ -31,7 +34,7 @@ def retry_with_references(connection: Connection, carrier_id: int, form: str | N
         v=({"reference": "text"}, [(spelling,) for spelling in sorted(spellings)]),
         carrier_id=carrier_id,
     )
-    return _fit(connection, carrier_id, form, {row[0]: Note(*row[1:]) for row in found}, now)
+    return _fit(connection, carrier_id, form, {row[0]: Note(*row[1:]) for row in found}, now, catalog)
 
 
 class Page(NamedTuple):
@@ -41,7 +44,7 @@ class Page(NamedTuple):
     fitted: int
 
 
-def retry_page(connection: Connection, after_id: int, settled_before: int, now: int) -> Page:
+def retry_page(connection: Connection, after_id: int, settled_before: int, now: int, catalog: Catalog | None = None) -> Page:
     """Try the next slice of orphans. Those received before `settled_before` may also belong to an `unknown` without a reference."""
     found = rows.all(
         connection,
@@ -57,19 +60,19 @@ def retry_page(connection: Connection, after_id: int, settled_before: int, now: 
         received[orphan_id] = received_at
     fitted = 0
     for (carrier_id, form), notes in by_carrier.items():
-        fitted += _fit(connection, carrier_id, form, notes, now)
+        fitted += _fit(connection, carrier_id, form, notes, now, catalog)
         left = {key: Orphan(note, received[key]) for key, note in notes.items() if received[key] < settled_before}
-        resolved = fit_unknowns(connection, carrier_id, left, now)
+        resolved = fit_unknowns(connection, carrier_id, left, now, catalog)
         _delete(connection, resolved)
         fitted += len(resolved)
     return Page(found[-1][3] if len(found) == ORPHANS_PER_SLICE else None, fitted)
 
 
-def _fit(connection: Connection, carrier_id: int, form: str | None, orphans: dict[int, Note], now: int) -> int:
+def _fit(connection: Connection, carrier_id: int, form: str | None, orphans: dict[int, Note], now: int, catalog: Catalog | None) -> int:
     ids = list(orphans)
     notes = list(orphans.values())
     matched, _ = match(connection, carrier_id, form, notes, now)
-    apply(connection, carrier_id, [(notes[position], candidate) for position, candidate in matched.items()], now)
+    apply(connection, carrier_id, [(notes[position], candidate) for position, candidate in matched.items()], now, catalog)
     _delete(connection, [ids[position] for position in matched])
     for position in matched:
         del orphans[ids[position]]

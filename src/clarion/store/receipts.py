@@ -11,9 +11,11 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from clarion.core.carrier_url import one_receipt
-from clarion.core.states import RANK, State
-from clarion.store import rows
+from clarion.core.states import HELD, RANK, State
+from clarion.store import failover, rows
+from clarion.store.catalog import Catalog
 from clarion.store.deliveries import Fact, Moved, advance, settle
+from clarion.store.parts import TAKEN
 
 FORMS: dict[str, Callable[[str], str | None]] = {
     "literal": lambda reference: reference if len(reference) <= REFERENCE_CHARACTERS_MAX else None,
@@ -70,10 +72,15 @@ class Candidate(NamedTuple):
     spelling: str = ""  # of the note's id, that led here
 
 
-def record_receipts(connection: Connection, carrier_id: int, form: str | None, notes: Sequence[Note], now: int) -> Recorded:
-    """Apply the receipts that fit; keep the others as orphans. `form` is the one that this carrier is known for."""
+def record_receipts(
+    connection: Connection, carrier_id: int, form: str | None, notes: Sequence[Note], now: int, catalog: Catalog | None = None
+) -> Recorded:
+    """Apply the receipts that fit; keep the others as orphans. `form` is the one that this carrier is known for.
+
+    What failed takes the next route of the catalog where its broadcast allows it.
+    """
     matched, forms = match(connection, carrier_id, form, notes, now)
-    apply(connection, carrier_id, [(notes[position], candidate) for position, candidate in matched.items()], now)
+    apply(connection, carrier_id, [(notes[position], candidate) for position, candidate in matched.items()], now, catalog)
     orphans = [note for position, note in enumerate(notes) if position not in matched and note.state]
     if orphans:
         rows.execute(
@@ -190,7 +197,9 @@ def same_number(recipient: int, written: str) -> bool:
     return known.endswith(digits[-TAIL_DIGITS:])
 
 
-def apply(connection: Connection, carrier_id: int, matched: Sequence[tuple[Note, Candidate]], now: int) -> None:
+def apply(
+    connection: Connection, carrier_id: int, matched: Sequence[tuple[Note, Candidate]], now: int, catalog: Catalog | None = None
+) -> None:
     """Move the messages that receipts are about, and settle them."""
     ending: dict[int, tuple[Note, Candidate]] = {}
     facts: list[Fact] = []
@@ -203,8 +212,14 @@ def apply(connection: Connection, carrier_id: int, matched: Sequence[tuple[Note,
                 ending[candidate.message_id] = (note, candidate)
         else:
             facts.append(_fact(carrier_id, candidate, note.state, note.reason))
-    moved = _end_sent(connection, list(ending.values()), now)
-    facts += _apply_parts(connection, carrier_id, split, now) if split else []
+    moved = _end_sent(connection, carrier_id, list(ending.values()), now, catalog)
+    if facts:
+        facts, failing_over = failed_over(connection, catalog, facts, now)
+        moved += failing_over
+    if split:
+        released, of_parts = _apply_parts(connection, carrier_id, split, now)
+        moved += advance(connection, released, now)
+        facts += of_parts
     if facts:
         moved += advance(connection, facts, now)
     settle(connection, moved, now)
@@ -224,25 +239,43 @@ _FAIL = (
 )
 
 
-def _end_sent(connection: Connection, ending: Sequence[tuple[Note, Candidate]], now: int) -> list[Moved]:
+def failed_over(connection: Connection, catalog: Catalog | None, facts: Sequence[Fact], now: int) -> tuple[list[Fact], list[Moved]]:
+    """The facts without those undelivered messages that go to another carrier, and the moves of these."""
+    failed = [fact for fact in facts if fact.state == State.UNDELIVERED]
+    if catalog is None or not failed:
+        return [*facts], []
+    again = failover.after_receipt(connection, catalog, failed, now)
+    return [fact for fact in facts if fact.state != State.UNDELIVERED or fact.message_id not in again.message_ids], again.moved
+
+
+def _end_sent(
+    connection: Connection, carrier_id: int, ending: Sequence[tuple[Note, Candidate]], now: int, catalog: Catalog | None
+) -> list[Moved]:
     """The ordinary case, narrow: what was sent is delivered or is not.
 
     The guard lets all of them pass: they were read in this transaction, and locked, or SQLite's writer is alone.
     """
     delivered: dict[int, list[tuple[int]]] = defaultdict(list)
-    failed: list[tuple[int, int, str]] = []
+    failed: list[Fact] = []
     for note, candidate in ending:
         if note.state == State.DELIVERED:
             delivered[candidate.attempt].append((candidate.message_id,))
         else:
-            failed.append((candidate.message_id, candidate.attempt, note.reason))
+            failed.append(_fact(carrier_id, candidate, note.state, note.reason))
+    elsewhere: list[Moved] = []
+    if failed:
+        kept, elsewhere = failed_over(connection, catalog, failed, now)
+        if elsewhere:
+            gone = {fact.message_id for fact in failed} - {fact.message_id for fact in kept}
+            failed, ending = kept, [pair for pair in ending if pair[1].message_id not in gone]
     text = _DELIVER_AMONG if connection.dialect.name == "sqlite" else _DELIVER_JOINED
-    changed = rows.change(connection, _FAIL, v=({"id": "bigint", "attempt": "smallint", "reason": "text"}, failed), now=now)
+    data = [(fact.message_id, fact.attempt, fact.reason) for fact in failed]
+    changed = rows.change(connection, _FAIL, v=({"id": "bigint", "attempt": "smallint", "reason": "text"}, data), now=now)
     for attempt, ids in delivered.items():
         changed += rows.change(connection, text, v=({"id": "bigint"}, ids), attempt=attempt, now=now)
     if changed != len(ending):
         raise RuntimeError(f"{len(ending)} messages were read as sent, and {changed} of them moved")
-    return [(c.chunk_id, c.broadcast_id, c.organization_id, State.SENT, note.state, c.price_milli) for note, c in ending]
+    return elsewhere + [(c.chunk_id, c.broadcast_id, c.organization_id, State.SENT, note.state, c.price_milli) for note, c in ending]
 
 
 def _fact(carrier_id: int, candidate: Candidate, state: str, reason: str, reference: str | None = None) -> Fact:
@@ -261,11 +294,17 @@ def _fact(carrier_id: int, candidate: Candidate, state: str, reason: str, refere
     )
 
 
-def _apply_parts(connection: Connection, carrier_id: int, matched: Sequence[tuple[Note, Candidate]], now: int) -> list[Fact]:
-    """Move parts, then say of each message what all of its parts say: undelivered by any, delivered by all, or by the last for all."""
+def _apply_parts(
+    connection: Connection, carrier_id: int, matched: Sequence[tuple[Note, Candidate]], now: int
+) -> tuple[list[Fact], list[Fact]]:
+    """Move parts, then say of each message what all of its parts say: undelivered by any, delivered by all, or by the last for all.
+
+    A receipt says that its part was taken, and no more: one of which not all parts are known to be taken is not charged when a part
+    fails. What comes first are the facts that give its money back, to be applied before the others.
+    """
     final = [(note, candidate) for note, candidate in matched if note.state]
     if not final:
-        return []
+        return [], []
     rows.execute(
         connection,
         "UPDATE parts SET state = v.state, reason = v.reason, updated_at = :now FROM v WHERE parts.message_id = v.message_id"
@@ -279,24 +318,32 @@ def _apply_parts(connection: Connection, carrier_id: int, matched: Sequence[tupl
     by_message = {(candidate.message_id, candidate.attempt): candidate for _, candidate in final}
     found = rows.execute(
         connection,
-        "SELECT p.message_id, p.attempt, m.segments, p.part, p.state, p.reason FROM v JOIN messages m ON m.id = v.message_id"
-        " JOIN parts p ON p.message_id = v.message_id AND p.attempt = v.attempt",
+        "SELECT p.message_id, p.attempt, m.segments, d.state, p.part, p.state, p.reason FROM v JOIN messages m ON m.id = v.message_id"
+        " JOIN deliveries d ON d.message_id = m.id JOIN parts p ON p.message_id = v.message_id AND p.attempt = v.attempt",
         v=({"message_id": "bigint", "attempt": "smallint"}, sorted(by_message)),
     )
     states: dict[tuple[int, int], dict[int, tuple[str, str]]] = defaultdict(dict)
     segments: dict[int, int] = {}
-    for message_id, attempt, segments[message_id], part, state, reason in found:
+    held: dict[int, bool] = {}
+    for message_id, attempt, segments[message_id], message_state, part, state, reason in found:
+        held[message_id] = message_state in HELD
         states[message_id, attempt][part] = (state, reason)
     last_for_all = has_one_receipt(connection, carrier_id)
-    facts = []
+    released: list[Fact] = []
+    facts: list[Fact] = []
     for key, candidate in by_message.items():
-        parts = range(segments[key[0]] if last_for_all else 1, segments[key[0]] + 1)
+        last = segments[key[0]]
         failed = next((reason for state, reason in states[key].values() if state == State.UNDELIVERED), None)
+        whole = len(states[key]) == last and all(state in TAKEN for state, _ in states[key].values())
         if failed is not None:
+            if held[key[0]] and not whole and not last_for_all:
+                released.append(_fact(carrier_id, candidate, State.UNDETERMINED, ""))
             facts.append(_fact(carrier_id, candidate, State.UNDELIVERED, failed))
-        elif all(states[key].get(part, ("", ""))[0] == State.DELIVERED for part in parts):
+        elif all(states[key].get(part, ("", ""))[0] == State.DELIVERED for part in range(last if last_for_all else 1, last + 1)):
             facts.append(_fact(carrier_id, candidate, State.DELIVERED, ""))
-    return facts
+        elif whole:
+            facts.append(_fact(carrier_id, candidate, State.SENT, ""))
+    return released, facts
 
 
 def has_one_receipt(connection: Connection, carrier_id: int) -> bool:

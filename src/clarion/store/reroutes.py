@@ -12,7 +12,7 @@ from clarion.core.carrier_url import only_receives
 from clarion.core.layout import CHUNK_MESSAGES_MAX
 from clarion.core.routes import Health
 from clarion.core.states import State
-from clarion.store import rows
+from clarion.store import failover, parts, rows
 from clarion.store.catalog import Catalog
 from clarion.store.deliveries import Fact, record
 
@@ -181,8 +181,16 @@ def _scatter(
     has opened: what becomes a retry goes out as it comes.
     """
     facts = []
+    # Of a retry: who has had it, and whether a part of it was taken, by which it belongs to the carrier that is gone.
+    tried = {} if chunk_id else failover.tried(connection, [message.message_id for message in waiting])
+    begun = {} if chunk_id else parts.begun(connection, source.carrier_id, {message.message_id: message.attempt for message in waiting})
     for message in waiting:
+        if message.message_id in begun:
+            facts.append(_fact(message, State.REFUSED, None, failover.TAKES_NO_MORE, None))
+            continue
         targets = _targets(catalog, source, message)
+        if message.message_id in tried:
+            targets = _untried(catalog, source, message, targets, tried[message.message_id])
         target = targets[message.message_id % len(targets)] if targets else None
         if target is None and not source.gone:
             if chunk_id:
@@ -198,6 +206,15 @@ def _scatter(
         _pass_to(connection, chunk_id, open_id)
     record(connection, facts, now)
     return moved
+
+
+def _untried(catalog: Catalog, source: Source, message: _Waiting, targets: Sequence[int], tried: set[int]) -> tuple[int, ...]:
+    """Those of the round that have not had it; where the carrier is gone, then the first of the others that has not."""
+    left = tuple(carrier_id for carrier_id in targets if carrier_id not in tried)
+    if left or not source.gone or source.simulated:
+        return left
+    every = catalog.carriers_for(message.recipient, message.sender)
+    return tuple(carrier_id for carrier_id in every if carrier_id not in tried and not catalog.simulated(carrier_id))[:1]
 
 
 def _fact(message: _Waiting, state: State, carrier_id: int | None, reason: str, due_at: int | None) -> Fact:

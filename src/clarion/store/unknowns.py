@@ -12,8 +12,9 @@ from sqlalchemy import Connection
 
 from clarion.core.states import State
 from clarion.store import rows
+from clarion.store.catalog import Catalog
 from clarion.store.deliveries import Fact, advance, settle
-from clarion.store.receipts import DAY_MICROS, REFERENCE_DAYS_MAX, Candidate, Note, apply, has_one_receipt, same_number
+from clarion.store.receipts import DAY_MICROS, REFERENCE_DAYS_MAX, Candidate, Note, apply, failed_over, has_one_receipt, same_number
 
 
 class Orphan(NamedTuple):
@@ -36,6 +37,14 @@ _UNKNOWNS = (
     " WHERE m.recipient = v.recipient AND d.carrier_id = :carrier_id AND d.carrier_reference IS NULL AND b.started_at <= v.received_at"
     " AND (d.state = 'unknown' OR d.state = 'undetermined' AND d.updated_at > :since)"
 )
+_RESENT = (
+    "SELECT v.position, m.sender, m.segments, m.id, d.chunk_id, a.attempt, m.recipient, m.broadcast_id, m.organization_id,"
+    " m.price_milli, 0, a.outcome FROM v CROSS JOIN messages m JOIN attempts a ON a.message_id = m.id"
+    " JOIN deliveries d ON d.message_id = m.id JOIN broadcasts b ON b.id = m.broadcast_id"
+    " WHERE m.recipient = v.recipient AND a.carrier_id = :carrier_id AND a.carrier_reference IS NULL AND a.outcome = 'unknown'"
+    " AND a.receipt IS NULL AND a.ended_at > :since AND b.started_at <= v.received_at"
+)
+"""Attempts that were lost and made again: what became of them may still be told."""
 # When a message was marked is not kept; when the first of its broadcast was, is: a receipt from before that is about something else.
 _ON_THE_WAY = (
     "SELECT v.position FROM v CROSS JOIN messages m JOIN chunks c ON c.id = (SELECT max(h.id) FROM chunks h WHERE h.id <= m.id)"
@@ -45,7 +54,9 @@ _ON_THE_WAY = (
 _COLUMNS = {"position": "int", "recipient": "bigint", "received_at": "bigint"}
 
 
-def fit_unknowns(connection: Connection, carrier_id: int, orphans: Mapping[int, Orphan], now: int) -> list[int]:
+def fit_unknowns(
+    connection: Connection, carrier_id: int, orphans: Mapping[int, Orphan], now: int, catalog: Catalog | None = None
+) -> list[int]:
     """Apply each of these orphans to the message that it must be about, and settle it; returns the ids of those that fitted."""
     ids = list(orphans)
     data = [
@@ -58,9 +69,12 @@ def fit_unknowns(connection: Connection, carrier_id: int, orphans: Mapping[int, 
     found: dict[int, list[_Meant]] = defaultdict(list)
     since = now - REFERENCE_DAYS_MAX * DAY_MICROS
     lock = rows.for_update(connection, "d")
-    for position, sender, segments, *rest in rows.execute(
-        connection, _UNKNOWNS + lock, v=(_COLUMNS, data), carrier_id=carrier_id, since=since
-    ):
+    lost = [
+        row
+        for text in (_UNKNOWNS, _RESENT)
+        for row in rows.execute(connection, text + lock, v=(_COLUMNS, data), carrier_id=carrier_id, since=since)
+    ]
+    for position, sender, segments, *rest in lost:
         note, candidate = orphans[ids[position]].note, Candidate(*rest)
         if same_sender(sender, note.sender) and same_number(candidate.recipient, note.recipient):
             found[position].append(_Meant(candidate, segments))
@@ -70,17 +84,24 @@ def fit_unknowns(connection: Connection, carrier_id: int, orphans: Mapping[int, 
         meant = _only(candidates, orphans[ids[position]].note.user_message_reference)
         if meant is not None and position not in busy:
             claims[meant].append(ids[position])
-    return _apply_claims(connection, carrier_id, claims, orphans, now)
+    return _apply_claims(connection, carrier_id, claims, orphans, now, catalog)
 
 
 def _only(candidates: Sequence[_Meant], echoed: int) -> _Meant | None:
     named = [meant for meant in candidates if meant.candidate.message_id % 65_536 == echoed]
     open_ = named or [meant for meant in candidates if meant.candidate.state == State.UNKNOWN] or candidates
-    return open_[0] if len(open_) == 1 else None
+    # Two attempts of one message are one: which of them arrived does not matter.
+    messages = {meant.candidate.message_id for meant in open_}
+    return max(open_, key=lambda meant: meant.candidate.attempt) if len(messages) == 1 else None
 
 
 def _apply_claims(
-    connection: Connection, carrier_id: int, claims: Mapping[_Meant, list[int]], orphans: Mapping[int, Orphan], now: int
+    connection: Connection,
+    carrier_id: int,
+    claims: Mapping[_Meant, list[int]],
+    orphans: Mapping[int, Orphan],
+    now: int,
+    catalog: Catalog | None,
 ) -> list[int]:
     facts: list[Fact] = []
     fitted: list[int] = []
@@ -91,7 +112,8 @@ def _apply_claims(
         elif len({orphans[orphan_id].note.reference for orphan_id in claimants}) == 1:
             facts += [_fact(carrier_id, meant.candidate, orphans[orphan_id].note) for orphan_id in claimants]
             fitted += claimants
-    settle(connection, advance(connection, facts, now), now)
+    facts, moved = failed_over(connection, catalog, facts, now)
+    settle(connection, moved + advance(connection, facts, now), now)
     return fitted
 
 

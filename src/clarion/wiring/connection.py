@@ -12,6 +12,7 @@ from clarion.carriers.smpp.settings import SmppSettings
 from clarion.core.rates import TokenBucket
 from clarion.flow.dispatch import Dispatcher
 from clarion.flow.receive import Receiver
+from clarion.flow.settings import Settings
 from clarion.runtime import Runtime
 from clarion.store import binds, inbound, submits
 from clarion.store.binds import Lease
@@ -48,6 +49,7 @@ class Connection:
         bucket: TokenBucket,
         receiver: Receiver,
         meter: Meter,
+        routes: Settings,
     ) -> None:
         self._runtime = runtime
         self._lease = lease
@@ -63,7 +65,7 @@ class Connection:
         self.meter = meter
         label = f"{carrier.name}/{lease.bind_id}"
         self.bind = SmppBind(settings, runtime.clock, runtime.timer, runtime.random, self, label, meter)
-        self.dispatcher = Dispatcher(runtime, lease, carrier.id, self.bind, bucket, settings.sender)
+        self.dispatcher = Dispatcher(runtime, lease, carrier.id, self.bind, bucket, settings.sender, routes)
 
     @property
     def unanswered(self) -> int:

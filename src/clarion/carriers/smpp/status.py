@@ -71,7 +71,8 @@ NAMES: Final[dict[int, str]] = {
 }
 
 TEMPORARY: Final = frozenset({THROTTLED, QUEUE_FULL, SYSTEM_ERROR, RECEIVER_TEMPORARY, WRONG_BIND_STATE})
-"""The carrier did not take it and the same submission may be taken later; everything else is a no to this very message."""
+"""The carrier did not take it and the same submission may be taken later; everything else is a no to this message, and this
+carrier's own: what it refuses for its number, sender, form or validity another one may take, so no status ends a message everywhere."""
 
 
 def describe(status: int) -> str:

@@ -6,7 +6,7 @@ comes, its outcome is committed. From the mark to the commit it is in doubt, and
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -16,13 +16,14 @@ from clarion.broker.interface import PLAN, carrier_topic
 from clarion.carriers.interface import Answer, Bind, Submission
 from clarion.core.rates import TokenBucket
 from clarion.core.states import Outcome
-from clarion.flow.dispatch.journey import Ended, Journey
+from clarion.flow.dispatch.journey import Ended, Journey, begin
 from clarion.flow.dispatch.trail import Trail
+from clarion.flow.settings import Settings
 from clarion.runtime import Runtime
 from clarion.store import binds, marks, outcomes
 from clarion.store.binds import Lease
 from clarion.store.errors import Unavailable
-from clarion.store.marks import Marked
+from clarion.store.marks import Marked, Taken
 
 POLL_S = 1.0
 """Rings may be lost: everybody looks as often as this (law 1)."""
@@ -71,13 +72,24 @@ class Desk:
 class Dispatcher:
     """Feeds one bind: `run` it until it ends or is cancelled; its bind's answers go to `answered` and, in batches, to `record`."""
 
-    def __init__(self, runtime: Runtime, lease: Lease, carrier_id: int, bind: Bind, bucket: TokenBucket, default_sender: str) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        lease: Lease,
+        carrier_id: int,
+        bind: Bind,
+        bucket: TokenBucket,
+        default_sender: str,
+        settings: Settings | None = None,
+    ) -> None:
+        """`settings` know the other routes; without them what is refused stays so."""
         self._runtime = runtime
         self._lease = lease
         self._carrier_id = carrier_id
         self._bind = bind
         self._bucket = bucket
         self._default_sender = default_sender
+        self._settings = settings
         self._desk = Desk()
         self._wake = asyncio.Event()
         self._rung = True
@@ -168,10 +180,10 @@ class Dispatcher:
             return True
         if taken.exhausted:
             self._runtime.broker.ring(PLAN)
-        for message in taken.messages:
-            self._put_in_hand(message, taken.texts, now)
-        self._desk.in_flight.update([message.organization_id for message in taken.messages])
         self._more = taken.more
+        cut_otherwise = Ended(self._carrier_id)
+        self._take_in_hand(taken, now, cut_otherwise)
+        await self._commit(cut_otherwise, None)
         return bool(taken.messages)
 
     def _capacity(self) -> int:
@@ -189,15 +201,28 @@ class Dispatcher:
             room = min(room, self._ahead() - self._desk.waiting())
         return room, min(room, self._capacity() - (self.doubt if self._bucket.rate_per_second == 0 else self._desk.waiting()))
 
-    def _put_in_hand(self, message: Marked, texts_of_chunks: Mapping[int, str], marked_at: int) -> None:
-        whole = message.text if message.text is not None else texts_of_chunks[message.chunk_id]
-        encoding, texts, references = message.encoding, [whole], 1
-        if message.segments > 1:
-            encoding, texts, references = self._bind.parts(whole, encoding, message.segments)
+    def _take_in_hand(self, taken: Taken, marked_at: int, cut_otherwise: Ended) -> None:
+        for message in taken.messages:
+            self._put_in_hand(message, taken, marked_at, cut_otherwise)
+        self._desk.in_flight.update([message.organization_id for message in taken.messages])
+
+    def _put_in_hand(self, message: Marked, taken: Taken, marked_at: int, cut_otherwise: Ended) -> None:
+        whole = message.text if message.text is not None else taken.texts[message.chunk_id]
+        encoding, references = message.encoding, 1
+        numbered: Sequence[tuple[int, str]] = ((1, whole),)
         sender = message.sender if message.sender is not None else self._default_sender
         lane = self._desk.hand[message.lane]
-        self._desk.journeys[message.message_id] = Journey(message, len(texts), marked_at)
-        for part, text in enumerate(texts, 1):
+        journey = self._desk.journeys[message.message_id] = Journey(message, 1, marked_at)
+        if message.segments > 1:
+            encoding, texts, references = cut = self._bind.parts(whole, encoding, message.segments)
+            begun = begin(cut, taken.begun.get(message.message_id))
+            if begun is None:
+                cut_otherwise.add_cut_otherwise(message)
+                return
+            if len(texts) > 1:
+                journey.parts, journey.begun = len(texts), begun
+            numbered = [(part, text) for part, text in enumerate(texts, 1) if part not in begun.parts]
+        for part, text in numbered:
             lane.append(
                 Submission(
                     message.message_id,
@@ -207,7 +232,7 @@ class Dispatcher:
                     text,
                     encoding,
                     part,
-                    len(texts),
+                    journey.parts,
                     message.message_id % references,
                     message.expires_at,
                 )
@@ -270,12 +295,17 @@ class Dispatcher:
     def _take_back(self, answers: Sequence[Answer]) -> None:
         """What was not taken: throttled parts into the hand again, the rest of a refused message out of it."""
         throttled = [answer.submission for answer in answers if answer.outcome is Outcome.THROTTLED]
+        enough: set[int] = set()
         for submission in reversed(throttled):
             journey = self._desk.journeys.get(submission.message_id)
             if journey is not None and not journey.has_given_up(submission.part):
                 journey.turn_away(last=THROTTLED_MAX)
                 if not journey.cut:
                     self._desk.hand[journey.message.lane].appendleft(submission)
+                elif journey.parts > 1:
+                    enough.add(submission.message_id)
+        if enough:
+            self._cut(enough)
         for answer in answers:
             submission = answer.submission
             if answer.outcome is Outcome.REFUSED and submission.parts > 1:
@@ -338,7 +368,10 @@ class Dispatcher:
     async def _commit(self, ended: Ended, form: str | None) -> None:
         if ended.empty:
             return
-        await self._runtime.write_patiently(outcomes.record_outcomes, ended.batch(), form, self._runtime.clock.now())
+        catalog = None if self._settings is None else self._settings.last_catalog
+        now = self._runtime.clock.now()
+        for carrier_id in await self._runtime.write_patiently(outcomes.record_outcomes, ended.batch(), form, now, catalog):
+            self._runtime.broker.ring(carrier_topic(carrier_id))
         journeys = self._desk.journeys
         gone = [journeys.pop(message_id) for message_id in ended.message_ids if message_id in journeys]
         self._desk.in_flight.subtract(Counter([journey.message.organization_id for journey in gone]))

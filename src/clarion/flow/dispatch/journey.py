@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass, field
 
-from clarion.carriers.interface import Answer
+from clarion.carriers.interface import Answer, Parts
 from clarion.core.states import Outcome, State
 from clarion.store.deliveries import AttemptFact, Fact, PartFact
 from clarion.store.marks import Marked
 from clarion.store.outcomes import Batch, LateAnswer
+from clarion.store.parts import Begun
+
+CUT_OTHERWISE = "a part of it was taken, and the carrier's URL has changed so that the others would not fit to it"
 
 
 @dataclass(slots=True)
@@ -26,6 +29,9 @@ class Journey:
     answers: dict[int, Answer] = field(default_factory=dict)
     """By part; the carrier's own answer takes the place of `unknown`, if it comes before that was recorded."""
 
+    begun: Begun | None = None
+    """Of a message in parts: how its text is cut, and the parts that were taken in an earlier attempt; None for a single part."""
+
     given_up: set[int] | None = None
     """Parts that were answered `unknown`: whatever comes for them is late, and they are never given again."""
 
@@ -38,34 +44,59 @@ class Journey:
         return self.given_up is not None and part in self.given_up
 
     def turn_away(self, *, last: int) -> None:
-        """The carrier did not take a part now; after `last` times nothing more of a message of which it took nothing is given."""
+        """The carrier did not take a part now; after `last` times nothing more of the message is given for a while."""
         self.given -= 1
         self.turned_away += 1
-        self.cut = self.cut or (self.turned_away >= last and self.given == 0)
+        self.cut = self.cut or self.turned_away >= last
+
+    @property
+    def taken_before(self) -> int:
+        """Parts that the carrier took in an earlier attempt."""
+        return 0 if self.begun is None else len(self.begun.parts)
 
     @property
     def finished(self) -> bool:
         """Nothing more is to be given, and nothing given is unanswered."""
-        return len(self.answers) == self.given and (self.cut or self.given == self.parts)
+        return len(self.answers) == self.given and (self.cut or self.given + self.taken_before == self.parts)
 
     @property
     def outcome(self) -> Outcome:
-        """What the parts come to: refused by any, unknown if any is or some were never given, unreachable if none was."""
+        """What the parts come to: refused by any, unknown if any is; throttled or unreachable if some were not taken, and surely so."""
         outcomes = {answer.outcome for answer in self.answers.values()}
-        if not outcomes:
-            return Outcome.THROTTLED if self.turned_away else Outcome.UNREACHABLE
-        if Outcome.REFUSED in outcomes:
-            return Outcome.REFUSED
-        return Outcome.UNKNOWN if self.cut or Outcome.UNKNOWN in outcomes else Outcome.SENT
+        for decisive in (Outcome.REFUSED, Outcome.UNKNOWN):
+            if decisive in outcomes:
+                return decisive
+        if len(self.answers) + self.taken_before == self.parts:
+            return Outcome.SENT
+        return Outcome.THROTTLED if self.turned_away else Outcome.UNREACHABLE
+
+    @property
+    def refused_whole(self) -> bool:
+        """No part of it was taken, or may have been: another carrier may be asked."""
+        return not self.taken_before and all(answer.outcome is Outcome.REFUSED for answer in self.answers.values())
 
     @property
     def reason(self) -> str | None:
-        """The words of the answer that decided."""
+        """The words of the answer that decided, or why there was none."""
         for outcome in (Outcome.REFUSED, Outcome.UNKNOWN):
             for answer in self.answers.values():
                 if answer.outcome is outcome:
                     return answer.reason
-        return f"{len(self.answers)} of {self.parts} parts were taken" if self.cut and self.answers else None
+        taken = len(self.answers) + self.taken_before
+        if taken == self.parts:
+            return None
+        if not taken:
+            return "the carrier had no room for it" if self.turned_away else "the connection was gone before it was sent"
+        rest = "the carrier had no room for the others" if self.turned_away else "the connection was gone before the others were sent"
+        return f"{taken} of {self.parts} parts were taken, {rest}"
+
+
+def begin(cut: Parts, before: Begun | None) -> Begun | None:
+    """How a long text goes out now, with the parts that are with the carrier; None if those were cut in another way."""
+    shape = f"{cut.encoding} {cut.references} {' '.join([str(len(text)) for text in cut.texts])}"
+    if before is None:
+        return Begun(frozenset(), shape)
+    return before if before.shape == shape else None
 
 
 class Ended:
@@ -78,6 +109,8 @@ class Ended:
         self.parts: list[PartFact] = []
         self.attempts: list[AttemptFact] = []
         self.late: list[LateAnswer] = []
+        self.elsewhere: set[int] = set()
+        self.continued: list[int] = []
 
     def add(self, journey: Journey, retry_at: int) -> None:
         """A finished journey: sent, refused or unknown; one that the carrier did not take is to be tried again at `retry_at`."""
@@ -89,14 +122,23 @@ class Ended:
         self.message_ids.append(message.message_id)
         outcome, reason = journey.outcome, journey.reason
         reference = only.reference or None if only is not None else None
+        if journey.begun is not None:
+            shape = journey.begun.shape if outcome is not Outcome.SENT else None
+            self.parts += [self._part(answer)._replace(shape=shape) for answer in journey.answers.values()]
         if outcome in {Outcome.UNREACHABLE, Outcome.THROTTLED}:
-            why = "the carrier had no room for it" if journey.turned_away else "the connection was gone before it was sent"
-            self.attempts.append(AttemptFact(message.message_id, message.attempt, self._carrier_id, None, outcome, why))
-            self.facts.append(self._fact(message, message.attempt + 1, State.RETRY, None, why, retry_at))
+            self.attempts.append(AttemptFact(message.message_id, message.attempt, self._carrier_id, None, outcome, reason))
+            self.facts.append(self._fact(message, message.attempt + 1, State.RETRY, None, reason, retry_at))
+            if journey.answers or journey.taken_before:
+                self.continued.append(message.message_id)
             return
         self.facts.append(self._fact(message, message.attempt, State(outcome), reference, reason, None))
-        if journey.parts > 1:
-            self.parts += [self._part(answer) for answer in journey.answers.values()]
+        if outcome is Outcome.REFUSED and journey.refused_whole:
+            self.elsewhere.add(message.message_id)
+
+    def add_cut_otherwise(self, message: Marked) -> None:
+        """A message whose missing parts would not fit to those that the carrier has: they are not given, and nobody else is asked."""
+        self.message_ids.append(message.message_id)
+        self.facts.append(self._fact(message, message.attempt, State.REFUSED, None, CUT_OTHERWISE, None))
 
     def add_sent(self, message: Marked, answer: Answer) -> None:
         """The carrier took the only part of a message."""
@@ -149,4 +191,4 @@ class Ended:
 
     def batch(self) -> Batch:
         """What `store.outcomes` records."""
-        return Batch(self._carrier_id, self.facts, self.parts, self.attempts, self.late)
+        return Batch(self._carrier_id, self.facts, self.parts, self.attempts, self.late, self.elsewhere, self.continued)

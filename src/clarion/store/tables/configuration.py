@@ -39,6 +39,7 @@ organizations = sa.Table(
     sa.Column("rate_limited", sa.Boolean, nullable=False, server_default=sa.true()),
     sa.Column("parent_id", sa.BigInteger),  # whose keys act for it too (Teli's POST /v1/organizations)
     sa.Column("contact_email", sa.Text),
+    sa.Column("failover_undelivered", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Index("ix_organizations_parent_id", "parent_id"),
 )
 
@@ -159,6 +160,7 @@ carriers = sa.Table(
     sa.Column("health_reason", sa.Text, nullable=False, server_default=""),
     sa.Column("health_since_at", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("outages", sa.Integer, nullable=False, server_default="0"),  # in a row
+    sa.Column("unknown_policy", sa.Text, nullable=False, server_default="close"),  # close | resend, after that time
 )
 
 routes = sa.Table(

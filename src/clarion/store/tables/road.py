@@ -34,6 +34,7 @@ broadcasts = sa.Table(
     sa.Column("pace", sa.Integer),  # messages a minute at most
     sa.Column("paced_until", sa.BigInteger),  # what its pace has let go is paid for until then: see core.pace
     sa.Column("request_id", sa.Text),  # X-Request-Id of the request that it came with
+    sa.Column("failover_undelivered", sa.Boolean, nullable=False, server_default=sa.false()),  # a failed receipt tries the next route
     sa.Index("ix_broadcasts_organization_id_id", "organization_id", "id"),
     sa.Index("ix_broadcasts_first_id", "first_id"),
 )
@@ -197,6 +198,7 @@ parts = sa.Table(
     sa.Column("state", sa.Text, nullable=False),  # unknown sent refused undelivered delivered
     sa.Column("reason", sa.Text),
     sa.Column("updated_at", sa.BigInteger, nullable=False),
+    sa.Column("shape", sa.Text),  # how the text was cut, where the message may go on with the parts that are missing
     sa.Index("ix_parts_reference", "carrier_id", "carrier_reference"),
     comment="The parts of messages that have more than one.",
 )
