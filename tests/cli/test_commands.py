@@ -29,6 +29,7 @@ def test_an_organization_its_key_and_its_wallet(clarion: Any) -> None:
         "rate_limits": True,
         "registered_senders": False,
         "refund_failed": False,
+        "failover_undelivered": False,
     }
     assert clarion.json("organizations", "list") == {"organizations": [made]}
     key = clarion.json("keys", "create", "--organization", "Acme", "--name", "backend", "--scope", "send_sms")

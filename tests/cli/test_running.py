@@ -49,7 +49,7 @@ def test_a_first_start_says_all_that_is_needed_and_the_rest_works_beside_it(besi
     assert (last["id"], last["open"], last["messages"], last["rejected"]) == (sent["campaign_id"], 0, 2, 1)
     shown = clarion.json("broadcasts", "show", sent["campaign_id"], *place)
     assert shown["money"]["reserved"] == "2.00"
-    assert {"state": "rejected", "reason": "invalid_number", "messages": 1} in shown["reasons"]
+    assert {"state": "rejected", "carrier": None, "reason": "invalid_number", "messages": 1} in shown["reasons"]
     assert clarion.json("broadcasts", "list", *place)["broadcasts"][0]["id"] == sent["campaign_id"]
     people = clarion("broadcasts", "show", sent["campaign_id"], *place).stdout
     assert "KES 2.00 reserved" in people

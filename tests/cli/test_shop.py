@@ -80,9 +80,10 @@ def test_an_organization_changes(clarion: Any) -> None:
         "rate_limits": False,
         "registered_senders": True,
         "refund_failed": True,
+        "failover_undelivered": False,
     }
     assert clarion.json("organizations", "list") == {"organizations": [changed]}
-    assert "Rate limits         off" in clarion("organizations", "set", "Acme", "--default-sender", "").stdout
+    assert "Rate limits           off" in clarion("organizations", "set", "Acme", "--default-sender", "").stdout
     assert "nothing to change" in clarion.refused("organizations", "set", "Acme", code=2)
     assert "on or off" in clarion.refused("organizations", "set", "Acme", "--rate-limits", "maybe", code=2)
     assert "no organization 'Zed'" in clarion.refused("organizations", "set", "Zed", "--rate-limits", "on")

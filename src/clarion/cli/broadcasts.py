@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from clarion.runtime import Runtime
     from clarion.store.catalog import Organization
     from clarion.store.control import Controlled
-    from clarion.store.history import Hold, Reason
+    from clarion.store.ends import Ends
+    from clarion.store.history import Hold
     from clarion.store.views import BroadcastView
 
 app = typer.Typer(help="What was accepted, and where its messages stand.")
@@ -81,19 +82,20 @@ def show_list(
 
 @app.command("show", epilog="clarion broadcasts show 018f3a2b-4c5d-7e6f-8a9b-0c1d00000000")
 def show(broadcast_id: BroadcastId, data_dir: DataDir = DATA_DIR, database_url: DatabaseUrl = None, as_json: Json = False) -> None:
-    """Show where a broadcast's messages stand, why some failed, what is open and until when, and its money."""
+    """Show where a broadcast's messages stand, over which carriers they went, why some failed, what is open, and its money."""
+    from clarion.cli import ends
     from clarion.store import history, views
+    from clarion.store.ends import ends as ends_of
 
-    async def work(runtime: "Runtime") -> "tuple[BroadcastView, Organization, list[Reason], Hold, dict[str, int]]":
+    async def work(runtime: "Runtime") -> "tuple[BroadcastView, Organization, Ends, Hold, dict[str, int]]":
         view = await find(runtime, broadcast_id)
-        reasons = await runtime.store.read(history.failure_reasons, view)
+        told = await runtime.store.read(ends_of, view)
         words = vendor_words(view, await runtime.store.read(views.unmarked_open, view.id))
-        return view, await owner_of(runtime, view), reasons, await runtime.store.read(history.hold_of, view.id), words
+        return view, await owner_of(runtime, view), told, await runtime.store.read(history.hold_of, view.id), words
 
-    view, owner, reasons, hold, words = with_database(data_dir, database_url, work)
+    view, owner, told, hold, words = with_database(data_dir, database_url, work)
     if as_json:
-        shown = [{"state": reason.state, "reason": reason.reason, "messages": reason.messages} for reason in reasons]
-        print_json(fields(view, owner) | {"reasons": shown, "money": _money(hold, owner)} | ({"labels": words} if words else {}))
+        print_json(fields(view, owner) | ends.fields(told) | {"money": _money(hold, owner)} | ({"labels": words} if words else {}))
         return
     print_facts(
         [
@@ -118,8 +120,7 @@ def show(broadcast_id: BroadcastId, data_dir: DataDir = DATA_DIR, database_url: 
     )
     rows = [(state, f"{count:,}") for state, count in by_state(view).items() if count]
     print_table(["State", ">Messages"], [*rows, *([("rejected", f"{view.rejected:,}")] if view.rejected else [])], "It has no messages.")
-    if reasons:
-        print_table(["State", "Why", ">Messages"], [(why.state, why.reason or "not told", f"{why.messages:,}") for why in reasons], "")
+    ends.show(told)
 
 
 @app.command("watch", epilog="clarion broadcasts watch\n\nclarion broadcasts watch 018f3a2b-4c5d-7e6f-8a9b-0c1d00000000 --json")

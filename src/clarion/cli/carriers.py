@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Who takes the messages, for which numbers, at what price.")
 
+UNKNOWN_AFTER_S_MAX = 30 * 86_400
+"""Receipts fit a message for seven days; what is open for longer holds money for nothing."""
+
 DIGITS_MAX = 15
 """Of a number in E.164, so of a prefix too."""
 
@@ -45,6 +48,13 @@ WEIGHT = "Its share among the carriers of its prefix; 0: only while the others a
 SENDERS = "The senders that it takes: any, or some of names, numbers, short (codes), with commas between."
 Weight = Annotated[int, option("--weight", help=WEIGHT, metavar="N", min=0, max=WEIGHT_MAX)]
 Senders = Annotated[str, option("--senders", help=SENDERS, metavar="KINDS")]
+UNKNOWN_AFTER = "After so long without an answer or a receipt it is decided what becomes of a message: 30m, 72h, 3d."
+UNKNOWN_POLICY = (
+    "What becomes of it. close: it is undetermined and its money goes back. resend: it is sent again, by the next route if there is "
+    "one, at most twice; recipients may get it more than once."
+)
+UnknownAfter = Annotated[str, option("--unknown-after", help=UNKNOWN_AFTER, metavar="TIME")]
+UnknownPolicy = Annotated[str, option("--unknown-policy", help=UNKNOWN_POLICY, metavar="close|resend")]
 # A default for `add` must not change what is there: these have names of their own in the environment and the settings file.
 NewUrl = Annotated[
     str | None,
@@ -57,6 +67,10 @@ NewPrice = Annotated[
 NewCost = Annotated[str | None, option("--cost", prefix="NEW_", help="What the carrier takes.", metavar="AMOUNT", show_default=False)]
 NewWeight = Annotated[int | None, option("--weight", prefix="NEW_", help=WEIGHT, metavar="N", min=0, max=WEIGHT_MAX, show_default=False)]
 NewSenders = Annotated[str | None, option("--senders", prefix="NEW_", help=SENDERS, metavar="KINDS", show_default=False)]
+NewUnknownAfter = Annotated[str | None, option("--unknown-after", prefix="NEW_", help=UNKNOWN_AFTER, metavar="TIME", show_default=False)]
+NewUnknownPolicy = Annotated[
+    str | None, option("--unknown-policy", prefix="NEW_", help=UNKNOWN_POLICY, metavar="close|resend", show_default=False)
+]
 NewPasswordFile = Annotated[
     Path | None, option("--password-file", prefix="NEW_", help="A file with another password.", metavar="FILE", show_default=False)
 ]
@@ -86,6 +100,8 @@ def add(
     prefix: Prefix = "",
     weight: Weight = 1,
     senders: Senders = "any",
+    unknown_after: UnknownAfter = "72h",
+    unknown_policy: UnknownPolicy = "close",
     password_file: PasswordFile = None,
     data_dir: DataDir = DATA_DIR,
     database_url: DatabaseUrl = None,
@@ -100,7 +116,9 @@ def add(
     for flag, value in (("--price", price), ("--cost", cost)):
         _check_amount(flag, value)
     kinds = _kinds(senders)
-    new = tenants.NewCarrier(name, url_without_password(url), settings.password, prefix_digits(prefix), price, cost, weight, kinds)
+    after_s, policy = _after_s(unknown_after), _policy(unknown_policy)
+    bare, digits = url_without_password(url), prefix_digits(prefix)
+    new = tenants.NewCarrier(name, bare, settings.password, digits, price, cost, weight, kinds, after_s, policy)
 
     async def work(runtime: "Runtime") -> "CarrierView":
         carrier_id = await runtime.store.write(tenants.add_carrier, new, runtime.clock.now())
@@ -122,6 +140,7 @@ def add(
     "set",
     epilog="clarion carriers set north --price 1.20 --cost 0.70\n\n"
     "clarion carriers set north --weight 0 --senders any\n\n"
+    "clarion carriers set north --unknown-after 3d --unknown-policy resend\n\n"
     "clarion carriers set north --url 'smpp://acme@smsc.example.net:2775?window=500&rate=300'",
 )
 def change(
@@ -131,6 +150,8 @@ def change(
     cost: NewCost = None,
     weight: NewWeight = None,
     senders: NewSenders = None,
+    unknown_after: NewUnknownAfter = None,
+    unknown_policy: NewUnknownPolicy = None,
     password_file: NewPasswordFile = None,
     data_dir: DataDir = DATA_DIR,
     database_url: DatabaseUrl = None,
@@ -140,7 +161,7 @@ def change(
     from clarion.carriers.smpp.settings import parse_url, url_without_password
     from clarion.store import carriers, tenants
 
-    if (url, price, cost, weight, senders, password_file) == (None,) * 6:
+    if (url, price, cost, weight, senders, unknown_after, unknown_policy, password_file) == (None,) * 8:
         raise Failure("There is nothing to change: name what, as `clarion carriers set --help` shows.", 2)
     password = _password_in(password_file)
     for flag, value in (("--price", price), ("--cost", cost)):
@@ -148,13 +169,15 @@ def change(
     if url is not None:
         password = parse_url(url, password).password or password
     kinds = None if senders is None else _kinds(senders) or ()
+    after_s = None if unknown_after is None else _after_s(unknown_after)
+    policy = None if unknown_policy is None else _policy(unknown_policy)
 
     async def work(runtime: "Runtime") -> "CarrierView":
         known_url, known_password = await runtime.store.read(tenants.carrier_login, name)
         # What it will be must be of use, whichever half of it is another.
         parse_url(url or known_url, known_password if password is None else password)
         bare = None if url is None else url_without_password(url)
-        changed = carriers.CarrierChange(bare, password, price, cost, weight, kinds)
+        changed = carriers.CarrierChange(bare, password, price, cost, weight, kinds, after_s, policy)
         carrier_id = await runtime.store.write(carriers.change_carrier, name, changed)
         return next(view for view in await runtime.store.read(tenants.list_carriers) if view.id == carrier_id)
 
@@ -165,6 +188,8 @@ def change(
         prices = ", ".join(price for _, price in made.prices) or "free"
         cost = "" if made.cost is None else f", cost {made.cost}"
         about = f"price {prices}{cost}, weight {made.weight}, senders {_senders(made)}"
+        if (after_s, policy) != (None, None):
+            about += f", unknown {_unknown(made)}"
         say(f"Changed the carrier {name}: {made.url}, {about}.{f' {RECEIVES}' if only_receives(made.url) else ''}")
 
 
@@ -218,13 +243,15 @@ def show_list(data_dir: DataDir = DATA_DIR, database_url: DatabaseUrl = None, as
         reach = "none, it only receives" if only_receives(carrier.url) else reach
         prices = ", ".join(price for _, price in carrier.prices) or "free"
         # A carrier of several connections takes a line for each, and one that is not well another.
-        about = (carrier.name, reach, str(carrier.weight), _senders(carrier), prices, carrier.cost)
+        about = (carrier.name, reach, str(carrier.weight), _senders(carrier), prices, carrier.cost, _unknown(carrier))
         states = [_state(bind, zone) for bind in carrier.binds or (None,)]
         if carrier.health != Health.WELL:
             states.append((carrier.health, local(carrier.health_since_at, zone) or "", carrier.health_reason))
-        rows += [(*(about if place == 0 else [""] * 6), *state, "" if place else carrier.url) for place, state in enumerate(states)]
+        rows += [(*(about if place == 0 else [""] * 7), *state, "" if place else carrier.url) for place, state in enumerate(states)]
     empty = "There is no carrier yet. Add one: clarion carriers add NAME URL --price AMOUNT"
-    print_table(["Name", "Numbers", ">Weight", "Senders", ">Price", ">Cost", "State", f"Since ({zone})", "Why", "URL"], rows, empty)
+    print_table(
+        ["Name", "Numbers", ">Weight", "Senders", ">Price", ">Cost", "Unknown", "State", f"Since ({zone})", "Why", "URL"], rows, empty
+    )
 
 
 @app.command("test", epilog="clarion carriers test north")
@@ -290,6 +317,27 @@ def prefix_digits(prefix: str) -> str:
     return digits
 
 
+def _after_s(text: str) -> int:
+    from clarion.core.durations import parse_duration
+
+    seconds = parse_duration(text.strip())
+    if seconds is None or not 1 <= seconds <= UNKNOWN_AFTER_S_MAX:
+        raise Failure(f"--unknown-after is a time of at most 30d, like 30m, 72h or 3d, not {text!r}.", 2)
+    return seconds
+
+
+def _policy(text: str) -> str:
+    if text not in {"close", "resend"}:
+        raise Failure(f"--unknown-policy is close or resend, not {text!r}.", 2)
+    return text
+
+
+def _unknown(carrier: "CarrierView") -> str:
+    from clarion.core.durations import write_duration
+
+    return f"{carrier.unknown_policy} after {write_duration(carrier.unknown_after_s)}"
+
+
 def _check_amount(flag: str, value: str | None) -> None:
     """A price is read in each organization's currency; here, whether it is a price at all."""
     from clarion.core.money import InvalidAmount, parse_amount
@@ -332,6 +380,8 @@ def _fields(carrier: "CarrierView") -> dict[str, Any]:
         "prefixes": [f"+{prefix}" if prefix else "" for prefix in carrier.prefixes],
         "prices": [{"prefix": f"+{prefix}" if prefix else "", "amount": amount} for prefix, amount in carrier.prices],
         "cost": carrier.cost,
+        "unknown_after_s": carrier.unknown_after_s,
+        "unknown_policy": carrier.unknown_policy,
         "weight": carrier.weight,
         "senders": carrier.senders or ["any"],
         "health": carrier.health,

@@ -45,6 +45,10 @@ RegisteredSenders = Annotated[
 RefundFailed = Annotated[
     str | None, option("--refund-failed", help="Whether a failed receipt gives the charge back.", metavar="on|off", show_default=False)
 ]
+FailoverUndelivered = Annotated[
+    str | None,
+    option("--failover-undelivered", help="Whether a failed receipt has the next carrier tried.", metavar="on|off", show_default=False),
+]
 Zone = Annotated[str | None, option("--zone", help="Its IANA zone.", metavar="ZONE", show_default="by region")]
 
 
@@ -104,6 +108,7 @@ def change(
     default_sender: DefaultSender = None,
     registered_senders: RegisteredSenders = None,
     refund_failed: RefundFailed = None,
+    failover_undelivered: FailoverUndelivered = None,
     data_dir: DataDir = DATA_DIR,
     database_url: DatabaseUrl = None,
     as_json: Json = False,
@@ -118,6 +123,7 @@ def change(
         "rate_limited": _switch("--rate-limits", rate_limits),
         "registered_senders": _switch("--registered-senders", registered_senders),
         "refunds_failed": _switch("--refund-failed", refund_failed),
+        "failover_undelivered": _switch("--failover-undelivered", failover_undelivered),
     }
     changes = {column: value for column, value in changes.items() if value is not None}
     if default_sender is not None:
@@ -199,4 +205,5 @@ def _fields(organization: "Organization") -> dict[str, str | bool | None]:
         "rate_limits": organization.rate_limited,
         "registered_senders": organization.registered_senders,
         "refund_failed": organization.refunds_failed,
+        "failover_undelivered": organization.failover_undelivered,
     }

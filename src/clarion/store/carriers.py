@@ -25,6 +25,8 @@ class CarrierChange:
     cost: str | None = None
     weight: int | None = None
     senders: Sequence[str] | None = None
+    unknown_after_s: int | None = None
+    unknown_policy: str | None = None
 
 
 def change_carrier(connection: Connection, name: str, change: CarrierChange) -> int:
@@ -38,7 +40,8 @@ def change_carrier(connection: Connection, name: str, change: CarrierChange) -> 
     if change.price is not None:
         check_price(connection, change.price)
         _put_price(connection, row.id, change.price)
-    values: dict[str, str | None] = {"url": change.url, "password": change.password, "cost": change.cost}
+    values: dict[str, str | int | None] = {"url": change.url, "password": change.password, "cost": change.cost}
+    values |= {"unknown_after_s": change.unknown_after_s, "unknown_policy": change.unknown_policy}
     values = {column: value for column, value in values.items() if value is not None}
     if change.senders is not None:
         values["senders"] = " ".join(change.senders) or None

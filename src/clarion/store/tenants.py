@@ -33,6 +33,9 @@ SIMULATOR = "simulator"
 
 SIMULATOR_PRICE = "1.00"
 
+UNKNOWN_AFTER_S = 72 * 3600
+"""Carriers try for three days at most: a receipt that has not come by then hardly will."""
+
 PLAY_MONEY = "10000.00"
 """What a first organization gets where there is only the simulator to pay."""
 
@@ -74,7 +77,8 @@ class NewCarrier:
     """A carrier to be added. `url` has no password in it; `prefix` are E.164 digits, "" for everywhere.
 
     `price` is a decimal for one segment, in whatever currency an organization has; None adds no price. `cost` is what the carrier takes.
-    `weight` is its share among those of its prefix, `senders` are the kinds that it takes (None: any).
+    `weight` is its share among those of its prefix, `senders` are the kinds that it takes (None: any). After `unknown_after_s` without an
+    answer or a receipt a message is closed, or sent again (`unknown_policy`: close or resend).
     """
 
     name: str
@@ -85,6 +89,8 @@ class NewCarrier:
     cost: str | None = None
     weight: int = 1
     senders: Sequence[str] | None = None
+    unknown_after_s: int = UNKNOWN_AFTER_S
+    unknown_policy: str = "close"
 
 
 class KeyView(NamedTuple):
@@ -128,6 +134,8 @@ class CarrierView(NamedTuple):
     health: str
     health_reason: str
     health_since_at: int
+    unknown_after_s: int
+    unknown_policy: str
 
 
 class Removed(NamedTuple):
@@ -167,7 +175,7 @@ def create_organization(connection: Connection, new: NewOrganization, public_id:
 
 
 def change_organization(connection: Connection, name: str, changes: Mapping[str, object]) -> None:
-    """Set columns of an organization: region, zone, limit_milli, rate_limited, registered_senders, refunds_failed, default_sender.
+    """Set columns of an organization: what `clarion organizations set` names, limit_milli, rate_limited and refunds_failed among them.
 
     Raises NotThere.
     """
@@ -300,6 +308,8 @@ def list_carriers(connection: Connection) -> list[CarrierView]:
             row.health,
             row.health_reason,
             row.health_since_at,
+            row.unknown_after_s,
+            row.unknown_policy,
         )
         for row in connection.execute(sa.select(tables.carriers).where(c.state == "active").order_by(c.name))
     ]
@@ -337,6 +347,7 @@ def _put_carrier(connection: Connection, kind: str, new: NewCarrier, now: int) -
     senders = None if new.senders is None else " ".join(new.senders)
     values: dict[str, object] = {"kind": kind, "url": new.url, "password": new.password, "cost": new.cost, "state": "active"}
     values |= {"senders": senders, "health": "well", "health_reason": "", "health_since_at": 0, "outages": 0}
+    values |= {"unknown_after_s": new.unknown_after_s, "unknown_policy": new.unknown_policy}
     known = _carrier(connection, new.name)
     if known is None:
         carrier_id = _insert(connection, tables.carriers, name=new.name, created_at=now, **values)
