@@ -54,6 +54,7 @@ class Sweeper:
         """One pass over everything."""
         now = self._runtime.clock.now()
         write = self._runtime.store.write
+        await self._take_back(now)
         await self._drop_abandoned(now)
         await self._slices("messages.cancelled", control.cancel_slice, now)
         in_doubt = await write(binds.bury, self._runtime.store.owner, now)
@@ -74,6 +75,14 @@ class Sweeper:
         done += await self._slices("received.forgotten", retention.forget_received, before)
         if not done:
             self._retention_at = self._runtime.timer.monotonic() + RETENTION_S
+
+    async def _take_back(self, now: int) -> None:
+        """Accepts of this process that the database cut off: their callers were told, so nothing is to be waited for."""
+        for broadcast_id in sorted(self._runtime.cut_off.broadcast_ids):
+            while await self._runtime.store.write(broadcasts.withdraw, broadcast_id, broadcasts.INTERRUPTED, now):
+                pass
+            self._runtime.cut_off.broadcast_ids.discard(broadcast_id)
+            log.warning("broadcast.abandoned", broadcast=broadcast_id)
 
     async def _drop_abandoned(self, now: int) -> None:
         before = now - int(ABANDONED_MICROS * max(1.0, self._runtime.clock.rate))
