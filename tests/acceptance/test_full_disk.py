@@ -52,7 +52,7 @@ class Disk:
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Disk]:
-    folder = tmp_path / "data"
+    folder = tmp_path / "disk"
     folder.mkdir()
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "clarion-test", str(folder)], capture_output=True, text=True
@@ -64,10 +64,10 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
 
 
 async def test_a_full_disk_refuses_requests_whole_keeps_what_is_on_the_wire_and_work_resumes(disk: Disk, tmp_path: Path) -> None:
-    """In the middle of a broadcast, with answers and receipts under way."""
+    """In the middle of a broadcast, with answers and receipts under way. The log is on that disk, too."""
     http = free_port()
     with smsc_process(tmp_path / "submits.jsonl", *SLOW, "--http-port", str(http)) as smsc:
-        async with server(disk.folder) as here:
+        async with server(disk.folder / "data") as here:
             await here.start()
             await here.add_carrier(f"smpp://clarion@127.0.0.1:{smsc.port}?{CARRIER}")
             await here.top_up()
@@ -99,7 +99,7 @@ def broadcasts(connection: sa.Connection) -> int:
 
 async def test_an_accept_that_fills_the_disk_is_taken_back_as_soon_as_there_is_room(disk: Disk) -> None:
     """Room for the hold and the first slices, and not for the rest: the money returns, and nothing of it goes out."""
-    async with server(disk.folder, None, "--simulator") as here:
+    async with server(disk.folder / "data", None, "--simulator") as here:
         await here.start()
         await here.bound()
         before = await balance(here)
