@@ -48,7 +48,7 @@ class Broadcast(NamedTuple):
 
 @dataclass(frozen=True)
 class Left:
-    """What a killed server left: messages in doubt by carrier, messages that wait, and those of the asked pairs that are marked."""
+    """What a killed server left: messages in doubt by carrier, messages that nobody holds up, and which of those asked for are marked."""
 
     doubt: Mapping[str, int]
     waiting: int
@@ -57,21 +57,17 @@ class Left:
 
 def left(connection: Connection, recipients: Sequence[str]) -> Left:
     """Read the database of a dead server. `marked` is told of messages to these recipients."""
-    c, d, k = t.chunks.c, t.deliveries.c, t.carriers.c
+    b, c, d, k = t.broadcasts.c, t.chunks.c, t.deliveries.c, t.carriers.c
     counted: sa.ColumnElement[int] = sum((c[f"{state}_count"] for state in COUNTED), sa.literal(0))
-    doubt: Counter[str] = Counter()
-    waiting = 0
-    query = sa.select(k.name, sa.func.sum(c.marked_id - c.id + 1 - counted), sa.func.sum(c.last_id - c.marked_id))
+    query = sa.select(k.name, sa.func.sum(c.marked_id - c.id + 1 - counted)).join_from(t.chunks, t.carriers, k.id == c.carrier_id)
     open_ = c.state.not_in(["done", "cancelled"])
-    for name, in_doubt, unmarked in connection.execute(
-        query.join_from(t.chunks, t.carriers, k.id == c.carrier_id).where(open_).group_by(k.name)
-    ):
-        doubt[name] += int(in_doubt)
-        waiting += int(unmarked)
+    doubt = Counter({name: int(in_doubt) for name, in_doubt in connection.execute(query.where(open_).group_by(k.name))})
     retries = sa.select(k.name, sa.func.count()).join_from(t.deliveries, t.carriers, k.id == d.carrier_id).where(d.state == "marked")
     for name, in_doubt in connection.execute(retries.group_by(k.name)):
         doubt[name] += in_doubt
-    return Left(doubt, waiting, frozenset(_marked(connection, recipients)))
+    unmarked = sa.select(sa.func.sum(c.last_id - c.marked_id)).join_from(t.chunks, t.broadcasts, b.id == c.broadcast_id)
+    waiting = connection.execute(unmarked.where(open_, b.state == "accepted", b.pace.is_(None))).scalar_one() or 0
+    return Left(doubt, int(waiting), frozenset(_marked(connection, recipients)))
 
 
 def _marked(connection: Connection, recipients: Sequence[str]) -> Iterable[tuple[str, str]]:
@@ -111,9 +107,9 @@ def broadcasts(connection: Connection) -> list[Broadcast]:
 
 
 class Kept(NamedTuple):
-    """Counts of rows that nothing is compared with, for the table. `earlier_attempts`: those before the last one of a message."""
+    """Counts of rows. `orphans`: receipts that fit no message, by carrier; `earlier_attempts`: those before the last one of a message."""
 
-    orphans: int
+    orphans: Mapping[str, int]
     ledger_lines: int
     inbound: int
     opted_out: int
@@ -121,8 +117,10 @@ class Kept(NamedTuple):
 
 
 def kept(connection: Connection) -> Kept:
-    tables = (t.orphans, t.ledger_lines, t.inbound, t.suppressions, t.attempts)
-    return Kept(*(connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one() for table in tables))
+    by_carrier = sa.select(t.carriers.c.name, sa.func.count()).join_from(t.orphans, t.carriers, t.carriers.c.id == t.orphans.c.carrier_id)
+    orphans = {row[0]: row[1] for row in connection.execute(by_carrier.group_by(t.carriers.c.name))}
+    tables = (t.ledger_lines, t.inbound, t.suppressions, t.attempts)
+    return Kept(orphans, *(connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one() for table in tables))
 
 
 def _token(text: str | None) -> str:

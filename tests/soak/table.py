@@ -56,7 +56,7 @@ def _rows(outcome: Outcome) -> Iterator[tuple[str, str, str]]:
         yield f"submits: {name}", f"{carrier.total('submits'):,}", told
     states = picture.states()
     receipts = states["delivered"] + states["undelivered"]
-    yield "receipts matched", f"{receipts:,}", f"messages that a receipt ended; {kept.orphans:,} receipts fit no message"
+    yield "receipts matched", f"{receipts:,}", f"messages that a receipt ended; {sum(kept.orphans.values()):,} receipts fit no message"
     yield "inbound texts", f"{kept.inbound:,}", f"{kept.opted_out:,} opted out, by text or by command"
     yield "ledger lines", f"{kept.ledger_lines:,}", f"{picture.charged():,} messages charged, {picture.taken():,} taken whole"
     findings = ", ".join(f"{finding['code']} ({finding['count']})" for finding in outcome.doctor.get("findings", ()))
