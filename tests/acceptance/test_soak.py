@@ -28,6 +28,7 @@ async def test_nothing_is_lost_or_doubled_in_a_short_soak(tmp_path: Path, note: 
     assert outcome.wrong == []
     assert outcome.doctor["healthy"]
     assert outcome.picture is not None
+    assert {order.kind for order in outcome.picture.orders} == {"bulk", "single", "teli", "teekrr", "scheduled", "file"}
     assert sum(row.state == "delivered" for row in outcome.picture.rows) > 0
 
 

@@ -87,7 +87,7 @@ class Fire:
             url = carrier.url(carrier.windows[0], carrier.rate)
             await self.server.command("carriers", "add", carrier.name, url, "--price", "1.00", "--prefix", f"+{carrier.prefix}")
         await self.server.bound()
-        await self.customer.bulk()
+        await self.customer.everything()
         self.server.kill()
         await self._examine(0)
         for number in range(1, self.outcome.kills + 1):

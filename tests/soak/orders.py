@@ -70,6 +70,12 @@ class Customer:
             chosen.append(self.chance.choice([*commands, self.file] if more else commands))
         return [_as_far_as_it_lives(act) for act in chosen]
 
+    async def everything(self) -> None:
+        """Each thing once, one after the other; what is quick comes last, so that it is under way when this ends."""
+        acts: list[Act] = [self.file, self.opt_out, self.set_carrier, self.control, self.teli]
+        for act in [*acts, self.scheduled, self.singles, self.teekrr, self.bulk]:
+            await act()
+
     # -- by the APIs
 
     async def bulk(self) -> None:
