@@ -6,6 +6,8 @@ RECIPIENTS ?= 10000
 PORT       ?= 8080
 EXIT       ?=
 KILLS      ?= 200
+ENGINE     ?= sqlite
+SOAK_ARGS  ?=
 PYTEST_ARGS ?=
 WORKERS    ?= 2
 BENCH_ARGS ?=
@@ -32,8 +34,8 @@ unexport PYTHONDONTWRITEBYTECODE
 
 help: ## print this list
 	@awk 'BEGIN {FS = ":[^#]*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
-	@printf '\nVariables: RECIPIENTS=%s PORT=%s EXIT=%s for demo, PYTEST_ARGS and WORKERS=%s for test, KILLS=%s for soak, BENCH_ARGS for bench, PEERS_ARGS for bench-peers, PYTHON.\n' \
-		'$(RECIPIENTS)' '$(PORT)' '$(EXIT)' '$(WORKERS)' '$(KILLS)'
+	@printf '\nVariables: RECIPIENTS=%s PORT=%s EXIT=%s for demo, PYTEST_ARGS and WORKERS=%s for test, KILLS=%s ENGINE=%s and SOAK_ARGS for soak, BENCH_ARGS for bench, PEERS_ARGS for bench-peers, PYTHON.\n' \
+		'$(RECIPIENTS)' '$(PORT)' '$(EXIT)' '$(WORKERS)' '$(KILLS)' '$(ENGINE)'
 
 install: .venv/.runtime ## make .venv with the command .venv/bin/clarion (light core only)
 
@@ -60,8 +62,8 @@ bench: .venv/.dev ## measure, and print each figure with what dominates it
 bench-peers: .venv/.dev ## measure beside Kannel and Jasmin, and write docs/benchmark.md (PEERS_ARGS="--quick")
 	$(RUN) bench/compare.py $(PEERS_ARGS)
 
-soak: .venv/.dev ## the kill test at KILLS seeded instants instead of 10
-	CLARION_TEST_KILLS=$(KILLS) $(RUN) -m pytest -s -o faulthandler_timeout=0 tests/acceptance/test_kill.py $(PYTEST_ARGS)
+soak: .venv/.dev ## everything at once with faults by plan and KILLS of the server, one table in the end (ENGINE=postgres, SOAK_ARGS="--seed 7")
+	$(RUN) -m tests.soak --kills $(KILLS) --engine $(ENGINE) $(SOAK_ARGS)
 
 lock: .cache/lock/bin/uv ## write requirements/*.txt anew from pyproject.toml (the newest versions that fit)
 	$(LOCK) --upgrade --output-file requirements/runtime.txt

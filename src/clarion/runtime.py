@@ -42,6 +42,22 @@ class ShortOrders:
             self.count -= 1
 
 
+@dataclass(slots=True)
+class CutOff:
+    """Broadcasts whose accept the database did not take to its end: sweep takes them back as soon as it takes anything."""
+
+    broadcast_ids: set[int] = field(default_factory=set)
+
+    @contextmanager
+    def unless_published(self, broadcast_id: int) -> Iterator[None]:
+        """What adds to a broadcast and publishes it. Raises what the block raises."""
+        try:
+            yield
+        except Unavailable:
+            self.broadcast_ids.add(broadcast_id)
+            raise
+
+
 @dataclass(frozen=True, slots=True)
 class Runtime:
     """Made once in `wiring`, and by tests with parts of their own."""
@@ -54,6 +70,7 @@ class Runtime:
     broker: Broker
     deadline: Deadline = field(default_factory=Deadline)
     short_orders: ShortOrders = field(default_factory=ShortOrders)
+    cut_off: CutOff = field(default_factory=CutOff)
 
     def stop_within(self, seconds: float) -> None:
         """The process is ending: what waits for the database gives up in time."""

@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -158,6 +159,17 @@ class Server:
         """What is in the database."""
         async with self.database() as store:
             return await store.read(read)
+
+    async def left(self, read: Callable[[Connection], T]) -> T:
+        """What the dead server left, as it left it: opening SQLite's own file would already tidy it up."""
+        if self.postgres_url:
+            return await self.look(read)
+        copy = self.data_dir.parent / "left"
+        shutil.copytree(self.data_dir, copy)
+        try:
+            return await Server(copy).look(read)
+        finally:
+            shutil.rmtree(copy)
 
     @asynccontextmanager
     async def database(self) -> AsyncIterator[Store]:

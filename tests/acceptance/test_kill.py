@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import os
 import random
-import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -110,7 +109,7 @@ class Trial:
                 await self.send()
         await asyncio.sleep(self.chance.random() * AFTER_S)
         self.server.kill()
-        rows = await self.look(messages)
+        rows = await self.server.left(messages)
         doubt = sum(row.marked and row.state is None for row in rows) + sum(row.state == "marked" for row in rows)
         unknown = sum(row.state == "unknown" for row in rows)
         submits = self.smsc.submits()
@@ -118,16 +117,6 @@ class Trial:
         assert doubt <= DOUBT_MAX * self.binds
         marked = {row.recipient for row in rows if row.marked}
         assert {submit["destination"] for submit in submits} <= marked, "something is on the wire that was never marked"
-
-    async def look(self, read: Callable[[Connection], list[Row]]) -> list[Row]:
-        """Read what the dead server left, as it left it: opening SQLite's own file would already tidy it up."""
-        if self.server.postgres_url:
-            return await self.server.look(read)
-        copy = self.server.data_dir.parent / "left"
-        shutil.copytree(self.server.data_dir, copy)
-        rows = await Server(copy).look(read)
-        shutil.rmtree(copy)
-        return rows
 
 
 def recipients_of(broadcast: int) -> list[str]:
@@ -276,7 +265,7 @@ async def test_sigterm_leaves_nothing_unknown(
                 await until(partial(more_than, smsc, 300 * stops), "submits")
                 code, seconds = await here.terminate()
                 assert code == 0, here.log.read_text()[-2000:]
-                rows = await trial.look(messages)
+                rows = await trial.server.left(messages)
                 left = Counter(row.state for row in rows if row.marked)
                 note(f"SIGTERM on {engine}: exit {code} after {seconds:.1f} s, {smsc.count} on the wire, marked: {dict(left)}")
                 assert left.keys() <= {"retry", "sent", "delivered", "undelivered", "refused"}

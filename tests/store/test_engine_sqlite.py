@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from clarion.store import rows, writer
+from clarion.store import rows, sqlite, writer
 from clarion.store.engine import open_store, sqlite_path
 from clarion.store.errors import FolderInUse, Unavailable
 from clarion.store.sqlite import lock_folder
@@ -101,6 +102,37 @@ async def test_a_full_disk_is_unavailable_for_whom_it_hits_and_work_resumes(make
     assert isinstance(results[5], Unavailable)
     assert await store.write(bump) == 10
     await store.write(fill, 100)
+
+
+async def test_a_read_only_database_is_unavailable_and_work_resumes(make_store: MakeStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As SQLite says it of a file, folder or disk that became read-only."""
+    with monkeypatch.context() as patch:
+        patch.setitem(sqlite.PRAGMAS, "query_only", "ON")
+        store = await make_store()
+        with pytest.raises(Unavailable, match="its file, folder or disk is read-only"):
+            await store.write(bump)
+        assert store.stats.blocked == "The database cannot be written: its file, folder or disk is read-only."
+        assert await store.read(value) == 0
+    assert await store.write(bump) == 1
+    assert store.stats.blocked is None
+
+
+async def test_a_folder_that_is_moved_away_takes_nothing_until_it_is_back(make_store: MakeStore, sqlite_url: str, tmp_path: Path) -> None:
+    """The one commit that finds it out is in the file wherever that is; the next one is refused instead of written there."""
+    folder, elsewhere = tmp_path / "data", tmp_path / "elsewhere"
+    folder.mkdir()
+    shutil.move(sqlite_path(sqlite_url), folder / "clarion.db")
+    store = await open_store(f"sqlite:///{folder}/clarion.db", SystemTimer())
+    assert await store.write(bump) == 1
+    folder.rename(elsewhere)
+    assert await store.write(bump) == 2
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="cannot be opened"):
+            await store.write(bump)
+    assert store.stats.blocked == "The database file cannot be opened."
+    elsewhere.rename(folder)
+    assert await store.write(bump) == 3
+    await store.close()
 
 
 async def test_an_absent_file_is_refused_and_not_made(tmp_path: Path) -> None:

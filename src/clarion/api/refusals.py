@@ -199,7 +199,8 @@ ADVICE: Mapping[str, str] = {
     Code.UNKNOWN_PATH: "Compare the path with the OpenAPI document letter by letter: a slash at its end makes another path.",
     Code.WRONG_METHOD: "The header `Allow` names the methods.",
     Code.INTERNAL: "A mistake of Clarion's: report it with the log. Before you send again, look whether the broadcast is there.",
-    Code.UNAVAILABLE: 'Look whether the broadcast is there before you send again: see "When a request timed out" in the README.',
+    Code.UNAVAILABLE: "Wait the seconds of `Retry-After`, then look whether the broadcast is there before you send again: see "
+    '"When a request timed out" in the README.',
 }
 """What whoever was refused can do about it; docs/errors.md is made of it."""
 

@@ -30,6 +30,9 @@ QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 CLIENT_CLOSED = 499
 """The caller hung up before the answer: a status for log and metrics only, by nginx's custom."""
 
+AGAIN_S = 5
+"""When it is worth asking a database again that did not answer: the stages ask every second, and a restart takes some."""
+
 log = structlog.stdlib.get_logger("clarion.api")
 
 
@@ -80,7 +83,8 @@ class Tracing:
         else:
             return answering.status
         if not answering.status:
-            refusal = Refusal(code, values={"request_id": scope[SCOPE_KEY].request_id})
+            headers = {"Retry-After": str(AGAIN_S)} if code is Code.UNAVAILABLE else {}
+            refusal = Refusal(code, values={"request_id": scope[SCOPE_KEY].request_id}, headers=headers)
             await envelope_at(scope["path"], self._powered_by)(refusal)(scope, receive, answering)
         return answering.status
 

@@ -163,8 +163,7 @@ class Turn:
 async def accept(runtime: Runtime, catalog: Catalog, order: Order) -> Accepted:
     """Accept an order durably.
 
-    Raises `broadcasts.Shortfall` for one that must be paid whole, `NobodyLeft` for one that needs a recipient, and the store's
-    `Unavailable`.
+    Raises `broadcasts.Shortfall` for one that must be paid whole, `NobodyLeft` for one that needs a recipient, and `Unavailable`.
     """
     now = runtime.clock.now()
     turn = Turn(runtime)
@@ -363,9 +362,10 @@ async def _store(
     else:
         reserved = await runtime.store.write(broadcasts.reserve, body.draft, totals, terms)
         places, ranges = lay_out(carriers[: reserved.paid])
-        await _add_slices(runtime, turn, body, reserved, places)
-        refused = _rejects(recipients, body.refusals(reserved, len(recipients)), rejections)
-        await runtime.store.write(broadcasts.publish, reserved.broadcast_id, body.draft, _chunks(reserved, ranges), refused)
+        with runtime.cut_off.unless_published(reserved.broadcast_id):
+            await _add_slices(runtime, turn, body, reserved, places)
+            refused = _rejects(recipients, body.refusals(reserved, len(recipients)), rejections)
+            await runtime.store.write(broadcasts.publish, reserved.broadcast_id, body.draft, _chunks(reserved, ranges), refused)
     await turn.pass_on()
     rejections.update(body.refusals(reserved, len(recipients)))
     offsets = [0] * len(recipients)

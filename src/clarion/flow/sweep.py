@@ -56,6 +56,7 @@ class Sweeper:
         """One pass over everything."""
         now = self._runtime.clock.now()
         write = self._runtime.store.write
+        await self._take_back(now)
         await self._drop_abandoned(now)
         await self._slices("messages.cancelled", control.cancel_slice, now)
         in_doubt = await write(binds.bury, self._runtime.store.owner, now)
@@ -109,6 +110,14 @@ class Sweeper:
             log.warning("unknown.resent", count=resent)
         if closed:
             log.info("unknown.closed", count=closed)
+
+    async def _take_back(self, now: int) -> None:
+        """Accepts of this process that the database cut off: their callers were told, so nothing is to be waited for."""
+        for broadcast_id in sorted(self._runtime.cut_off.broadcast_ids):
+            while await self._runtime.store.write(broadcasts.withdraw, broadcast_id, broadcasts.INTERRUPTED, now):
+                pass
+            self._runtime.cut_off.broadcast_ids.discard(broadcast_id)
+            log.warning("broadcast.abandoned", broadcast=broadcast_id)
 
     async def _drop_abandoned(self, now: int) -> None:
         before = now - int(ABANDONED_MICROS * max(1.0, self._runtime.clock.rate))

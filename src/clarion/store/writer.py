@@ -183,6 +183,8 @@ class Writer(threading.Thread):
         try:
             size = self._wal.stat().st_size
         except OSError:
+            # Its folder was moved or deleted: this connection writes to what nobody finds again, a new one says so.
+            self._let_go()
             return
         if size <= WAL_BYTES_MAX or self._connection is None:
             return
