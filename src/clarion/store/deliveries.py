@@ -222,7 +222,7 @@ def settle(connection: Connection, moved: Iterable[Moved], now: int) -> None:
             failed[chunk_id] = broadcast_id
     if not counts:
         return
-    _end_chunks(connection, _count(connection, counts), now)
+    end_chunks(connection, _count(connection, counts), now)
     refunds = _take_back(connection, failed) if failed else {}
     money.draw_holds(connection, charges, releases, now, refunds)
 
@@ -262,12 +262,14 @@ _UNCHARGE = (
 
 
 _SETTLED = " + ".join(f"{state}_count" for state in COUNTED if state not in UNSETTLED)
+ENDED = f"chunks.state = 'claimed' AND chunks.marked_id = chunks.last_id AND {_SETTLED} = chunks.last_id - chunks.id + 1"
+"""Whether a chunk has nothing left to do."""
+
 _COUNTERS = {"id": "bigint"} | {f"{state}_change": "int" for state in COUNTED}
 _COUNT = (
     "UPDATE chunks SET "
     + ", ".join(f"{state}_count = {state}_count + v.{state}_change" for state in COUNTED)
-    + " FROM v WHERE chunks.id = v.id RETURNING chunks.id, chunks.broadcast_id,"
-    f" chunks.state = 'claimed' AND chunks.marked_id = chunks.last_id AND {_SETTLED} = chunks.last_id - chunks.id + 1"
+    + f" FROM v WHERE chunks.id = v.id RETURNING chunks.id, chunks.broadcast_id, {ENDED}"
 )
 
 
@@ -276,7 +278,8 @@ def _count(connection: Connection, counts: dict[int, dict[str, int]]) -> list[tu
     return [(chunk_id, broadcast_id) for chunk_id, broadcast_id, ended in rows.execute(connection, _COUNT, v=(_COUNTERS, data)) if ended]
 
 
-def _end_chunks(connection: Connection, ended: Sequence[tuple[int, int]], now: int) -> None:
+def end_chunks(connection: Connection, ended: Sequence[tuple[int, int]], now: int) -> None:
+    """End chunks, given with their broadcasts, and the broadcasts that have no other open."""
     if not ended:
         return
     rows.execute(

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
@@ -27,6 +28,10 @@ WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED"
 
 READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 """One snapshot for all that a function reads."""
+
+BY_INDEX = MappingProxyType({"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off", "enable_material": "off"})
+"""What writes look for has an index. A plan is kept as long as its connection: one that was made while a table was small, or had no
+statistics yet, would read all of it for each batch when it has grown."""
 
 WRITERS = 8
 """Four already use up two cores; the rest covers waiting for locks and for the disk."""
@@ -67,7 +72,7 @@ class PostgresStore:
         self.stats = Stats()
         self._url = url
         self._timer = timer
-        self._writers = _Connections(url, WRITERS)
+        self._writers = _Connections(url, WRITERS, BY_INDEX)
         self._readers = _Connections(url, READERS)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._lock: DedicatedConnection | None = None
@@ -188,8 +193,8 @@ class _Connections:
     The last one that was given back is lent first: it has its plans, and few stay busy where little is to do.
     """
 
-    def __init__(self, url: str, most: int) -> None:
-        self._engine = _engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    def __init__(self, url: str, most: int, settings: Mapping[str, str] = MappingProxyType({})) -> None:
+        self._engine = _engine(url, settings, poolclass=NullPool, isolation_level="AUTOCOMMIT")
         self._free = most
         self._idle: list[_Lent] = []
         self._first: deque[asyncio.Future[None]] = deque()
@@ -281,19 +286,19 @@ async def run_alone(url: str, function: Callable[[sa.Connection], T]) -> T:
         await engine.dispose()
 
 
-def _engine(url: str, **options: Any) -> AsyncEngine:  # noqa: ANN401  (whatever SQLAlchemy takes)
+def _engine(url: str, settings: Mapping[str, str] = MappingProxyType({}), **options: Any) -> AsyncEngine:  # noqa: ANN401  (whatever SQLAlchemy takes)
     """Its errors name no parameters: those are people's numbers and texts."""
     address = dsn(url)
 
     def connect() -> Any:  # noqa: ANN401  (SQLAlchemy's adapter, which it does not name)
         dbapi: Any = engine.dialect.dbapi
         # Compiling plans to machine code costs more than these short statements take.
-        settings = {"application_name": "clarion", "jit": "off"}
+        every = {"application_name": "clarion", "jit": "off", **settings}
         return dbapi.connect(
             async_creator_fn=lambda: asyncpg.connect(
                 address,
                 timeout=ANSWER_S,
-                server_settings=settings,
+                server_settings=every,
                 statement_cache_size=STATEMENTS,
                 max_cached_statement_lifetime=0,
             ),

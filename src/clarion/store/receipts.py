@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from clarion.core.carrier_url import one_receipt
 from clarion.core.states import RANK, State
-from clarion.store import rows
+from clarion.store import ordinary, rows
 from clarion.store.deliveries import Fact, Moved, advance, settle
 
 FORMS: dict[str, Callable[[str], str | None]] = {
@@ -72,6 +72,10 @@ class Candidate(NamedTuple):
 
 def record_receipts(connection: Connection, carrier_id: int, form: str | None, notes: Sequence[Note], now: int) -> Recorded:
     """Apply the receipts that fit; keep the others as orphans. `form` is the one that this carrier is known for."""
+    delivered = _deliver(connection, carrier_id, form, notes, now)
+    if len(delivered) == len(notes):
+        return Recorded(len(notes), 0, Counter())
+    notes = [note for position, note in enumerate(notes) if position not in delivered]
     matched, forms = match(connection, carrier_id, form, notes, now)
     apply(connection, carrier_id, [(notes[position], candidate) for position, candidate in matched.items()], now)
     orphans = [note for position, note in enumerate(notes) if position not in matched and note.state]
@@ -84,7 +88,22 @@ def record_receipts(connection: Connection, carrier_id: int, form: str | None, n
             carrier_id=carrier_id,
             now=now,
         )
-    return Recorded(len(matched), len(orphans), forms)
+    return Recorded(len(delivered) + len(matched), len(orphans), forms)
+
+
+def _deliver(connection: Connection, carrier_id: int, form: str | None, notes: Sequence[Note], now: int) -> set[int]:
+    """On PostgreSQL: apply what is ordinary; returns the positions of those notes."""
+    if connection.dialect.name == "sqlite" or form not in FORMS:
+        return set()
+    read = FORMS[form]
+    spelled = [(position, read(note.reference), note) for position, note in enumerate(notes) if note.reference]
+    seen = Counter([spelling for _, spelling, _ in spelled])
+    receipts = [
+        (position, spelling, _tail(note.recipient))
+        for position, spelling, note in spelled
+        if spelling is not None and note.state == State.DELIVERED and seen[spelling] == 1
+    ]
+    return ordinary.deliver(connection, carrier_id, receipts, now - REFERENCE_DAYS_MAX * DAY_MICROS, now)
 
 
 _NOTE = {
@@ -184,10 +203,11 @@ def _look_up(connection: Connection, source: str, carrier_id: int, data: Sequenc
 def same_number(recipient: int, written: str) -> bool:
     """Whether a carrier's spelling of an address can be this number. A carrier that hides addresses writes none."""
     known = str(recipient)
-    if written == known:
-        return True
-    digits = written.lstrip("+0")
-    return known.endswith(digits[-TAIL_DIGITS:])
+    return written == known or known.endswith(_tail(written))
+
+
+def _tail(written: str) -> str:
+    return written.lstrip("+0")[-TAIL_DIGITS:]
 
 
 def apply(connection: Connection, carrier_id: int, matched: Sequence[tuple[Note, Candidate]], now: int) -> None:

@@ -287,7 +287,8 @@ def _postgres(text: str, signature: tuple[tuple[str, str], ...], casts: tuple[tu
             names.append(name)
         return f"${len(signature) + 1 + names.index(name)}{cast[name]}"
 
-    arrays = ", ".join(f"${number}::{kind}[]" for number, (_, kind) in enumerate(signature, 1))
+    # As what a SELECT gives, so that the planner does not count them: the plan for ten rows is kept, which goes by the indexes row by row.
+    arrays = ", ".join(f"(SELECT ${number}::{kind}[])" for number, (_, kind) in enumerate(signature, 1))
     return _with_values(_SCALAR.sub(scalar, text), signature, f"SELECT * FROM unnest({arrays})"), names
 
 
