@@ -81,13 +81,14 @@ _ROW = {
     "charged_milli": "bigint",
     "due_at": "bigint",
     "sent_at": "bigint",
+    "doubt_at": "bigint",
 }
 _INSERT = f"INSERT INTO deliveries ({', '.join(_ROW)}, updated_at) SELECT {', '.join(_ROW)}, :now FROM v WHERE true"
 _UPDATE = (
     "UPDATE deliveries SET state = v.state, rank = v.rank, attempt = v.attempt, carrier_id = v.carrier_id,"
     " carrier_reference = coalesce(v.carrier_reference, deliveries.carrier_reference), reason = v.reason,"
     " charged_milli = deliveries.charged_milli + v.charged_milli, due_at = v.due_at,"
-    " sent_at = coalesce(deliveries.sent_at, v.sent_at), updated_at = :now"
+    " sent_at = coalesce(deliveries.sent_at, v.sent_at), updated_at = :now, doubt_at = v.doubt_at"
     " FROM v WHERE deliveries.message_id = v.message_id"
     f" AND deliveries.rank < {RANK[State.DELIVERED]} AND (deliveries.attempt, deliveries.rank) < (v.attempt, v.rank)"
 )
@@ -340,6 +341,7 @@ def _row(fact: Fact, old: str, now: int) -> tuple[object, ...]:
         charged,
         fact.due_at,
         now if fact.state in CHARGED else None,
+        now if fact.state == State.UNKNOWN else None,
     )
 
 

@@ -18,8 +18,8 @@ def close_unknowns(connection: Connection, now: int) -> int:
         connection,
         "SELECT d.message_id, d.chunk_id, m.broadcast_id, m.organization_id, m.price_milli, d.attempt, d.carrier_id FROM deliveries d"
         " JOIN messages m ON m.id = d.message_id JOIN carriers c ON c.id = d.carrier_id"
-        " WHERE d.state IN ('marked', 'unknown') AND d.state = 'unknown' AND d.updated_at <= :now - c.unknown_after_s * 1000000"
-        f" ORDER BY d.updated_at LIMIT :limit{_lock(connection)}",
+        " WHERE d.state = 'unknown' AND d.doubt_at <= :now - c.unknown_after_s * 1000000"
+        f" ORDER BY d.doubt_at LIMIT :limit{_lock(connection)}",
         now=now,
         limit=SLICE,
     )
@@ -57,7 +57,7 @@ def expire(connection: Connection, now: int) -> int:
         connection,
         "SELECT d.message_id, d.chunk_id, m.broadcast_id, m.organization_id, m.price_milli, d.attempt FROM deliveries d"
         " JOIN messages m ON m.id = d.message_id JOIN broadcasts b ON b.id = m.broadcast_id"
-        f" WHERE d.state = 'retry' AND b.expires_at <= :now LIMIT :limit{_lock(connection)}",
+        f" WHERE d.state = 'retry' AND d.due_at IS NOT NULL AND b.expires_at <= :now LIMIT :limit{_lock(connection)}",
         now=now,
         limit=SLICE,
     )
@@ -132,7 +132,7 @@ def _take_retries(connection: Connection, carrier_id: int) -> list[tuple[int, ..
     return rows.all(
         connection,
         "SELECT d.message_id, d.chunk_id, m.broadcast_id, m.organization_id, m.price_milli, d.attempt, m.recipient FROM deliveries d"
-        " JOIN messages m ON m.id = d.message_id WHERE d.state = 'retry' AND d.carrier_id = :carrier_id"
+        " JOIN messages m ON m.id = d.message_id WHERE d.state = 'retry' AND d.due_at IS NOT NULL AND d.carrier_id = :carrier_id"
         f" ORDER BY d.due_at LIMIT :limit{_lock(connection)}",
         carrier_id=carrier_id,
         limit=SLICE,

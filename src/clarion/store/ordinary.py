@@ -9,7 +9,53 @@ from sqlalchemy import Connection
 
 from clarion.core.states import RANK, State
 from clarion.store import rows
-from clarion.store.deliveries import ENDED, end_chunks
+from clarion.store.deliveries import ENDED, Fact, end_chunks
+from clarion.store.money import KINDS
+
+_SIDES = "(VALUES ({0}, -1), ({1}, 1))".format(*(f"'{account}'" for account in KINDS["charge"]))
+
+_TAKE = (
+    "WITH written AS (INSERT INTO deliveries (message_id, chunk_id, state, rank, attempt, carrier_id, carrier_reference, charged_milli,"
+    f" sent_at, updated_at) SELECT message_id, chunk_id, 'sent', {RANK[State.SENT]}, 1, :carrier_id, reference, price_milli, :now, :now"
+    " FROM v ON CONFLICT (message_id) DO NOTHING RETURNING message_id, chunk_id, charged_milli),"
+    " changes AS (SELECT chunk_id, count(*)::int AS n, sum(charged_milli)::bigint AS amount_milli, array_agg(message_id) AS message_ids"
+    " FROM written GROUP BY chunk_id ORDER BY chunk_id),"
+    " counted AS (UPDATE chunks SET sent_count = sent_count + n FROM changes WHERE chunks.id = chunk_id"
+    f" RETURNING message_ids, amount_milli, chunks.id, chunks.broadcast_id, chunks.organization_id, {ENDED} AS ended),"
+    " charges AS (SELECT broadcast_id, organization_id, sum(amount_milli)::bigint AS amount_milli FROM counted"
+    " GROUP BY broadcast_id, organization_id HAVING sum(amount_milli) <> 0 ORDER BY broadcast_id),"
+    " drawn AS (UPDATE holds SET charged_milli = charged_milli + charges.amount_milli FROM charges"
+    " WHERE holds.broadcast_id = charges.broadcast_id),"
+    " entries AS (INSERT INTO ledger (organization_id, broadcast_id, kind, created_at)"
+    " SELECT organization_id, broadcast_id, 'charge', :now FROM charges RETURNING id, broadcast_id),"
+    " lines AS (INSERT INTO ledger_lines (ledger_id, account, amount_milli) SELECT entries.id, account, sign * charges.amount_milli"
+    f" FROM entries JOIN charges ON charges.broadcast_id = entries.broadcast_id CROSS JOIN {_SIDES} side(account, sign))"
+    " SELECT message_ids, id, broadcast_id, ended FROM counted"
+)
+
+
+def take(connection: Connection, carrier_id: int, facts: Sequence[Fact], now: int) -> list[Fact]:
+    """Write and settle what this carrier took at the first attempt, and has no row yet; returns the other facts."""
+    columns = {"message_id": "bigint", "chunk_id": "bigint", "reference": "text", "price_milli": "bigint"}
+    sent = [(fact.message_id, fact.chunk_id, fact.reference, fact.price_milli) for fact in facts if _is_ordinary(fact)]
+    found = rows.execute(connection, _TAKE, v=(columns, sent), carrier_id=carrier_id, now=now)
+    end_chunks(connection, [(chunk_id, broadcast_id) for _, chunk_id, broadcast_id, ended in found if ended], now)
+    written = {message_id for message_ids, *_ in found for message_id in message_ids}
+    if len(written) == len(facts):
+        return []
+    left: list[Fact] = []
+    for fact in facts:
+        if _is_ordinary(fact) and fact.message_id in written:
+            # A second fact of the same message in this batch finds the row of the first.
+            written.discard(fact.message_id)
+        else:
+            left.append(fact)
+    return left
+
+
+def _is_ordinary(fact: Fact) -> bool:
+    return fact.state == State.SENT and fact.attempt == 1
+
 
 _DELIVER = (
     "WITH found AS MATERIALIZED (SELECT v.position, d.message_id, d.attempt, count(*) OVER (PARTITION BY v.position) AS candidates"

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from clarion.core.states import State
-from clarion.store import orphans, rows
+from clarion.store import ordinary, orphans, rows
 from clarion.store.deliveries import AttemptFact, Fact, PartFact, advance, record, settle
 
 
@@ -33,7 +33,9 @@ class Batch(NamedTuple):
 
 def record_outcomes(connection: Connection, batch: Batch, form: str | None, now: int) -> None:
     """Record outcomes and settle them; then try the orphaned receipts that were waiting for these references."""
-    record(connection, batch.facts, now, batch.parts, batch.attempts)
+    on_postgres = connection.dialect.name == "postgresql"
+    facts = ordinary.take(connection, batch.carrier_id, batch.facts, now) if on_postgres else batch.facts
+    record(connection, facts, now, batch.parts, batch.attempts)
     if batch.late:
         settle(connection, advance(connection, _late_facts(connection, batch), now), now)
     ended = {fact.message_id for fact in batch.facts} if batch.parts else set()
