@@ -11,7 +11,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from clarion.store import rows
-from clarion.store.receipts import FORMS, Note, apply, match
+from clarion.store.receipts import FORMS, Note, apply, by_reference, match
 from clarion.store.unknowns import Orphan, fit_unknowns
 
 ORPHANS_PER_SLICE = 500
@@ -27,7 +27,10 @@ def retry_with_references(connection: Connection, carrier_id: int, form: str | N
     spellings = {spelling for reference in references for read in FORMS.values() if (spelling := read(reference)) is not None}
     found = rows.execute(
         connection,
-        f"SELECT {_COLUMNS} FROM v CROSS JOIN orphans o WHERE o.carrier_id = :carrier_id AND o.carrier_reference = v.reference",
+        by_reference(
+            connection,
+            f"SELECT {_COLUMNS} FROM v CROSS JOIN orphans o WHERE o.carrier_id = :carrier_id AND o.carrier_reference = v.reference",
+        ),
         v=({"reference": "text"}, [(spelling,) for spelling in sorted(spellings)]),
         carrier_id=carrier_id,
     )
