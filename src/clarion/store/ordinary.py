@@ -12,7 +12,7 @@ from clarion.store import rows
 from clarion.store.deliveries import ENDED, Fact, end_chunks
 from clarion.store.money import KINDS
 
-_SIDES = "(VALUES ({0}, -1), ({1}, 1))".format(*(f"'{account}'" for account in KINDS["charge"]))
+_FROM, _TO = KINDS["charge"]
 
 _TAKE = (
     "WITH written AS (INSERT INTO deliveries (message_id, chunk_id, state, rank, attempt, carrier_id, carrier_reference, charged_milli,"
@@ -29,7 +29,7 @@ _TAKE = (
     " entries AS (INSERT INTO ledger (organization_id, broadcast_id, kind, created_at)"
     " SELECT organization_id, broadcast_id, 'charge', :now FROM charges RETURNING id, broadcast_id),"
     " lines AS (INSERT INTO ledger_lines (ledger_id, account, amount_milli) SELECT entries.id, account, sign * charges.amount_milli"
-    f" FROM entries JOIN charges ON charges.broadcast_id = entries.broadcast_id CROSS JOIN {_SIDES} side(account, sign))"
+    f" FROM entries JOIN charges ON charges.broadcast_id = entries.broadcast_id CROSS JOIN (VALUES ('{_FROM}', -1), ('{_TO}', 1)) side(account, sign))"
     " SELECT message_ids, id, broadcast_id, ended FROM counted"
 )
 

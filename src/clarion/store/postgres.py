@@ -29,9 +29,11 @@ WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED"
 READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 """One snapshot for all that a function reads."""
 
-BY_INDEX = MappingProxyType({"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off", "enable_material": "off"})
+BY_INDEX = MappingProxyType(
+    {f"enable_{way}": "off" for way in ("seqscan", "hashjoin", "mergejoin", "material")} | {"max_parallel_workers_per_gather": "0"}
+)
 """What writes look for has an index. A plan is kept as long as its connection: one that was made while a table was small, or had no
-statistics yet, would read all of it for each batch when it has grown."""
+statistics yet, would read all of it for each batch when it has grown, and one for a range of unknown length would start processes."""
 
 WRITERS = 8
 """Four already use up two cores; the rest covers waiting for locks and for the disk."""
@@ -169,8 +171,11 @@ class PostgresStore:
 
 
 class _Lent:
-    """A connection for one transaction. SQLAlchemy takes it for one that commits by itself: transactions are begun and ended here, so
-    that what goes by the driver alone (`rows`) is in them too."""
+    """A connection for one transaction.
+
+    SQLAlchemy takes it for one that commits by itself: transactions are begun and ended here, so that what goes by the driver alone
+    (`rows`) is in them too.
+    """
 
     def __init__(self, connection: AsyncConnection, driver: "asyncpg.Connection[Any]") -> None:
         self.connection = connection
@@ -222,7 +227,7 @@ class _Connections:
         await asyncio.gather(*(lent.connection.close() for lent in self._idle), return_exceptions=True)
         self._idle.clear()
 
-    async def _turn(self, first: bool) -> None:  # noqa: FBT001
+    async def _turn(self, first: bool) -> None:
         if self._free:
             self._free -= 1
             return

@@ -94,7 +94,7 @@ def change(connection: Connection, text: str, /, v: Values | None = None, **scal
         return int(driver.total_changes - before)
     if v is not None and not v[1]:
         return 0
-    return _on_postgres(connection, text, v, scalars, counting=True)
+    return int(_on_postgres(connection, text, v, scalars, counting=True))
 
 
 def changed(connection: Connection, text: str, /, key: str, v: Values, **scalars: object) -> set[Any] | None:
@@ -195,9 +195,7 @@ def _on_sqlite(connection: Connection, text: str, v: Values | None, scalars: Map
     return found
 
 
-def _on_postgres(  # noqa: ANN202  (records of asyncpg, or a count)
-    connection: Connection, text: str, v: Values | None, scalars: Mapping[str, object], *, counting: bool = False
-) -> Any:  # noqa: ANN401
+def _on_postgres(connection: Connection, text: str, v: Values | None, scalars: Mapping[str, object], *, counting: bool = False) -> Any:  # noqa: ANN401  (records of asyncpg, or a number)
     """The records of the statement, none where there is nothing to run it for; `counting`: how many it changed."""
     columns, data = v if v is not None else ({}, ())
     if v is not None and not data:
@@ -207,13 +205,15 @@ def _on_postgres(  # noqa: ANN202  (records of asyncpg, or a count)
     values = (*zip(*data, strict=True), *[scalars[name] for name in names])
     if counting:
         status = _by_asyncpg(connection, statement, lambda driver: driver.execute(statement, *values))
-        return int(status.rpartition(" ")[2])
+        return status.rpartition(" ")[2]
     return _by_asyncpg(connection, statement, lambda driver: driver.fetch(statement, *values))
 
 
 def _by_asyncpg(connection: Connection, statement: str, call: Callable[[Any], Awaitable[Any]]) -> Any:  # noqa: ANN401  (what asyncpg gives)
-    """By the driver itself, inside the transaction that the store has begun: through SQLAlchemy a round trip costs this process 290
-    microseconds instead of 70. Its errors are raised as SQLAlchemy's kinds."""
+    """By the driver itself, in the transaction that the store has begun; its errors are raised as SQLAlchemy's kinds.
+
+    Through SQLAlchemy a round trip costs this process 290 microseconds instead of 70.
+    """
     adapted: Any = connection.connection.dbapi_connection
     try:
         return adapted.run_async(call)

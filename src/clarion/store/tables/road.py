@@ -163,9 +163,7 @@ sa.Index("ix_deliveries_reference", deliveries.c.carrier_id, deliveries.c.carrie
 # An update that changes what an index speaks of, in its columns or its condition, makes PostgreSQL write to all indexes. So these speak of
 # nothing that a receipt changes, and whoever looks for such rows by their state says, too, that the column is not null.
 for _name, _columns in {"retry": (deliveries.c.carrier_id, deliveries.c.due_at), "doubt": (deliveries.c.doubt_at,)}.items():
-    sa.Index(
-        f"ix_deliveries_{_name}", *_columns, sqlite_where=_columns[-1].is_not(None), postgresql_where=_columns[-1].is_not(None)
-    )
+    sa.Index(f"ix_deliveries_{_name}", *_columns, sqlite_where=_columns[-1].is_not(None), postgresql_where=_columns[-1].is_not(None))
 
 attempts = sa.Table(
     "attempts",
