@@ -29,7 +29,8 @@ _TAKE = (
     " entries AS (INSERT INTO ledger (organization_id, broadcast_id, kind, created_at)"
     " SELECT organization_id, broadcast_id, 'charge', :now FROM charges RETURNING id, broadcast_id),"
     " lines AS (INSERT INTO ledger_lines (ledger_id, account, amount_milli) SELECT entries.id, account, sign * charges.amount_milli"
-    f" FROM entries JOIN charges ON charges.broadcast_id = entries.broadcast_id CROSS JOIN (VALUES ('{_FROM}', -1), ('{_TO}', 1)) side(account, sign))"
+    f" FROM entries JOIN charges ON charges.broadcast_id = entries.broadcast_id"
+    f" CROSS JOIN (VALUES ('{_FROM}', -1), ('{_TO}', 1)) side(account, sign))"
     " SELECT message_ids, id, broadcast_id, ended FROM counted"
 )
 
