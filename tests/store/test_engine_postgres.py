@@ -5,13 +5,16 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+from tests.flow.hand import by_hand, fact, note
 
-from clarion.store import owners, rows
+from clarion.store import owners, receipts, rows
 from clarion.store.engine import open_store
 from clarion.store.errors import Unavailable, UnsupportedUrl
 from clarion.store.migrate import migrate
@@ -134,6 +137,49 @@ async def test_a_plan_that_a_migration_voided_is_made_again(make_store: MakeStor
     outside("ALTER TABLE changing ADD COLUMN b int DEFAULT 2")
     assert await store.write(read) == [(1, 2)]
     assert await store.read(read) == [(1, 2)]
+
+
+async def test_what_went_over_an_error_is_not_taken_for_committed(make_store: MakeStore) -> None:
+    store = await make_store()
+
+    def careless(connection: Connection) -> None:
+        bump(connection)
+        with suppress(IntegrityError):
+            rows.all(connection, "INSERT INTO sequences (name, value) VALUES ('message', 1)")
+
+    with pytest.raises(RuntimeError, match="nothing was committed"):
+        await store.write(careless)
+    assert await store.read(value) == 0
+
+
+async def test_a_connection_is_used_again_after_an_error_and_what_it_began_is_gone(make_store: MakeStore) -> None:
+    store = await make_store()
+
+    def fails(connection: Connection) -> None:
+        bump(connection)
+        raise ValueError(rows.one(connection, "SELECT pg_backend_pid()")[0])
+
+    with pytest.raises(ValueError, match=r"\d") as failed:
+        await store.write(fails)
+    process = await store.write(lambda connection: rows.one(connection, "SELECT pg_backend_pid()")[0])
+    assert str(process) == str(failed.value)
+    assert await store.read(value) == 0
+
+
+async def test_a_receipt_writes_to_no_index(make_store: MakeStore) -> None:
+    hand = await by_hand(await make_store())
+    await hand.accept(20)
+    messages = (await hand.take()).messages
+    await hand.record([fact(message, "sent", hand.carrier_id, reference=f"r{message.message_id}") for message in messages])
+    notes = [note(f"r{message.message_id}", str(message.recipient)) for message in messages]
+
+    def deliver(connection: Connection) -> tuple[int, int, int]:
+        recorded = receipts.record_receipts(connection, hand.carrier_id, "literal", notes, hand.at)
+        table = "'deliveries'::regclass"
+        counted = f"SELECT pg_stat_get_xact_tuples_updated({table}), pg_stat_get_xact_tuples_hot_updated({table})"
+        return recorded.matched, *rows.one(connection, counted)
+
+    assert await hand.store.write(deliver) == (20, 20, 20)
 
 
 async def test_an_owners_lock_comes_back_after_its_connection_was_lost(make_store: MakeStore, outside: Outside) -> None:

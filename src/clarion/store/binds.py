@@ -173,7 +173,7 @@ _DOUBT = (
 _DOUBT_RETRIES = (
     "SELECT d.message_id, d.chunk_id, m.broadcast_id, m.organization_id, m.price_milli, d.attempt, d.carrier_id FROM deliveries d"
     " JOIN messages m ON m.id = d.message_id JOIN binds b ON b.carrier_id = d.carrier_id"
-    " WHERE d.state = 'marked' AND b.id = :bind_id AND NOT EXISTS"
+    " WHERE d.state = 'marked' AND d.doubt_at IS NOT NULL AND b.id = :bind_id AND NOT EXISTS"
     " (SELECT 1 FROM binds o WHERE o.fence = d.fence AND o.carrier_id = d.carrier_id AND o.owner IS NOT NULL AND o.id <> :bind_id)"
 )
 _FREE = (

@@ -90,7 +90,7 @@ def cancel_slice(connection: Connection, now: int) -> int:
         connection,
         "SELECT d.message_id, d.chunk_id, m.broadcast_id, m.organization_id, m.price_milli, d.attempt FROM deliveries d"
         " JOIN messages m ON m.id = d.message_id JOIN broadcasts b ON b.id = m.broadcast_id"
-        " WHERE d.state = 'retry' AND b.state = 'cancelling' ORDER BY d.message_id LIMIT :limit",
+        " WHERE d.state = 'retry' AND d.due_at IS NOT NULL AND b.state = 'cancelling' ORDER BY d.message_id LIMIT :limit",
         limit=SLICE,
     )
     facts = [

@@ -94,6 +94,7 @@ _ROW = {
     "charged_milli": "bigint",
     "due_at": "bigint",
     "sent_at": "bigint",
+    "doubt_at": "bigint",
 }
 _INSERT = f"INSERT INTO deliveries ({', '.join(_ROW)}, updated_at) SELECT {', '.join(_ROW)}, :now FROM v WHERE true"
 _UPDATE = (
@@ -101,7 +102,8 @@ _UPDATE = (
     # A new attempt has no answer yet, and so no reference and no time at which a carrier took it.
     " carrier_reference = CASE WHEN v.state = 'retry' THEN NULL ELSE coalesce(v.carrier_reference, deliveries.carrier_reference) END,"
     " reason = v.reason, charged_milli = deliveries.charged_milli + v.charged_milli, due_at = v.due_at,"
-    " sent_at = CASE WHEN v.state = 'retry' THEN NULL ELSE coalesce(deliveries.sent_at, v.sent_at) END, updated_at = :now"
+    " sent_at = CASE WHEN v.state = 'retry' THEN NULL ELSE coalesce(deliveries.sent_at, v.sent_at) END, updated_at = :now,"
+    " doubt_at = v.doubt_at"
     " FROM v WHERE deliveries.message_id = v.message_id"
     f" AND deliveries.rank < {RANK[State.DELIVERED]} AND (deliveries.attempt, deliveries.rank) < (v.attempt, v.rank)"
 )
@@ -248,7 +250,7 @@ def settle_counted(connection: Connection, moved: Mapping[Moved, int], now: int)
     ended = _count(connection, counts)
     if reopened:
         _reopen_chunks(connection, reopened)
-    _end_chunks(connection, ended, now)
+    end_chunks(connection, ended, now)
     refunds = _take_back(connection, failed) if failed else {}
     money.draw_holds(connection, charges, releases, now, refunds)
 
@@ -288,12 +290,14 @@ _UNCHARGE = (
 
 
 _SETTLED = " + ".join(f"{state}_count" for state in COUNTED if state not in UNSETTLED)
+ENDED = f"chunks.state = 'claimed' AND chunks.marked_id = chunks.last_id AND {_SETTLED} = chunks.last_id - chunks.id + 1"
+"""Whether a chunk has nothing left to do."""
+
 _COUNTERS = {"id": "bigint"} | {f"{state}_change": "int" for state in COUNTED}
 _COUNT = (
     "UPDATE chunks SET "
     + ", ".join(f"{state}_count = {state}_count + v.{state}_change" for state in COUNTED)
-    + " FROM v WHERE chunks.id = v.id RETURNING chunks.id, chunks.broadcast_id,"
-    f" chunks.state = 'claimed' AND chunks.marked_id = chunks.last_id AND {_SETTLED} = chunks.last_id - chunks.id + 1"
+    + f" FROM v WHERE chunks.id = v.id RETURNING chunks.id, chunks.broadcast_id, {ENDED}"
 )
 
 
@@ -302,7 +306,8 @@ def _count(connection: Connection, counts: dict[int, dict[str, int]]) -> list[tu
     return [(chunk_id, broadcast_id) for chunk_id, broadcast_id, ended in rows.execute(connection, _COUNT, v=(_COUNTERS, data)) if ended]
 
 
-def _end_chunks(connection: Connection, ended: Sequence[tuple[int, int]], now: int) -> None:
+def end_chunks(connection: Connection, ended: Sequence[tuple[int, int]], now: int) -> None:
+    """End chunks, given with their broadcasts, and the broadcasts that have no other open."""
     if not ended:
         return
     rows.execute(
@@ -380,6 +385,7 @@ def _row(fact: Fact, old: str, now: int) -> tuple[object, ...]:
         charged,
         fact.due_at,
         now if fact.state in CHARGED else None,
+        now if fact.state == State.UNKNOWN else None,
     )
 
 

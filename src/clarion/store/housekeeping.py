@@ -56,8 +56,8 @@ def _overdue(connection: Connection, policy: str, now: int) -> list[Fact]:
         connection,
         "SELECT d.message_id, d.chunk_id, m.broadcast_id, m.organization_id, m.price_milli, d.attempt, d.carrier_id, d.carrier_reference"
         " FROM deliveries d JOIN messages m ON m.id = d.message_id JOIN carriers c ON c.id = d.carrier_id"
-        " WHERE d.state IN ('marked', 'unknown') AND d.state = 'unknown' AND d.updated_at <= :now - c.unknown_after_s * 1000000"
-        f" AND c.unknown_policy = :policy ORDER BY d.updated_at LIMIT :limit{_lock(connection)}",
+        " WHERE d.state = 'unknown' AND d.doubt_at <= :now - c.unknown_after_s * 1000000"
+        f" AND c.unknown_policy = :policy ORDER BY d.doubt_at LIMIT :limit{_lock(connection)}",
         now=now,
         policy=policy,
         limit=SLICE,
@@ -93,7 +93,7 @@ def expire(connection: Connection, now: int) -> int:
         connection,
         "SELECT d.message_id, d.chunk_id, m.broadcast_id, m.organization_id, m.price_milli, d.attempt FROM deliveries d"
         " JOIN messages m ON m.id = d.message_id JOIN broadcasts b ON b.id = m.broadcast_id"
-        f" WHERE d.state = 'retry' AND b.expires_at <= :now LIMIT :limit{_lock(connection)}",
+        f" WHERE d.state = 'retry' AND d.due_at IS NOT NULL AND b.expires_at <= :now LIMIT :limit{_lock(connection)}",
         now=now,
         limit=SLICE,
     )

@@ -216,7 +216,7 @@ _RETRIES = (
     " WHERE d.state = 'retry' AND d.carrier_id = :carrier_id AND d.due_at <= :now AND b.state = 'accepted' ORDER BY d.due_at LIMIT :room"
 )
 _MARK_RETRY = (
-    f"UPDATE deliveries SET state = 'marked', rank = {RANK[State.MARKED]}, fence = :fence, updated_at = :now FROM v"
+    f"UPDATE deliveries SET state = 'marked', rank = {RANK[State.MARKED]}, fence = :fence, updated_at = :now, doubt_at = :now FROM v"
     f" WHERE deliveries.message_id = v.id AND deliveries.attempt = v.attempt AND deliveries.rank = {RANK[State.RETRY]}"
     " RETURNING deliveries.message_id"
 )

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from clarion.core.submission import Receipt
 from clarion.store import rows
 from clarion.store.catalog import Catalog
-from clarion.store.receipts import FORMS, apply, match
+from clarion.store.receipts import FORMS, apply, by_reference, match
 from clarion.store.unknowns import Orphan, fit_unknowns
 
 ORPHANS_PER_SLICE = 500
@@ -31,7 +31,10 @@ def retry_with_references(
     spellings = {spelling for reference in references for read in FORMS.values() if (spelling := read(reference)) is not None}
     found = rows.execute(
         connection,
-        f"SELECT {_COLUMNS} FROM v CROSS JOIN orphans o WHERE o.carrier_id = :carrier_id AND o.carrier_reference = v.reference",
+        by_reference(
+            connection,
+            f"SELECT {_COLUMNS} FROM v CROSS JOIN orphans o WHERE o.carrier_id = :carrier_id AND o.carrier_reference = v.reference",
+        ),
         v=({"reference": "text"}, [(spelling,) for spelling in sorted(spellings)]),
         carrier_id=carrier_id,
     )

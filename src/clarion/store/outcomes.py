@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from clarion.core.states import RANK, State
 from clarion.core.submission import Receipt
-from clarion.store import failover, orphans, parts, rows
+from clarion.store import failover, ordinary, orphans, parts, rows
 from clarion.store.catalog import Catalog
 from clarion.store.deliveries import (
     AttemptFact,
@@ -108,14 +108,25 @@ _INSERT_SENT = (
 
 def _record_sent(connection: Connection, carrier_id: int, sent: Sequence[tuple[Marked, str | None]], now: int) -> None:
     """The ordinary case, narrow: rows as short as they can be, and moves that are counted by chunk and price alone."""
+    if connection.dialect.name == "postgresql":
+        left = ordinary.take(connection, carrier_id, sent, now)
+    else:
+        left = _insert_sent(connection, carrier_id, sent, now)
+    if left:
+        # They have a row already, so that this is a late fact.
+        late = [_sent_fact(carrier_id, message, reference) for message, reference in left]
+        settle(connection, advance(connection, late, now), now)
+
+
+def _insert_sent(
+    connection: Connection, carrier_id: int, sent: Sequence[tuple[Marked, str | None]], now: int
+) -> list[tuple[Marked, str | None]]:
     data = [(message.message_id, message.chunk_id, reference, message.price_milli) for message, reference in sent]
     inserted = rows.inserted(connection, _INSERT_SENT, "message_id", (_SENT, data), carrier_id=carrier_id, now=now)
-    if inserted is not None:
-        # Some have a row already, so that this is a late fact.
-        late = [_sent_fact(carrier_id, message, reference) for message, reference in sent if message.message_id not in inserted]
-        settle(connection, advance(connection, late, now), now)
-        sent = [(message, reference) for message, reference in sent if message.message_id in inserted]
-    settle_counted(connection, count_moves([message for message, _ in sent], State.WAITING, State.SENT), now)
+    left = [] if inserted is None else [each for each in sent if each[0].message_id not in inserted]
+    taken = [message for message, _ in sent if inserted is None or message.message_id in inserted]
+    settle_counted(connection, count_moves(taken, State.WAITING, State.SENT), now)
+    return left
 
 
 def _sent_fact(carrier_id: int, message: Marked, reference: str | None) -> Fact:

@@ -4,6 +4,7 @@ The literal form alone is wrong: with hexadecimal answers and decimal receipts f
 nothing yet is kept as an orphan and tried again; two candidates are never guessed between.
 """
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
@@ -15,7 +16,7 @@ from sqlalchemy import Connection
 from clarion.core.carrier_url import one_receipt
 from clarion.core.states import HELD, RANK, State
 from clarion.core.submission import Receipt
-from clarion.store import failover, rows
+from clarion.store import failover, ordinary, rows
 from clarion.store.catalog import Catalog
 from clarion.store.deliveries import Fact, Moved, advance, count_moves, settle_counted
 from clarion.store.parts import TAKEN
@@ -70,6 +71,10 @@ def record_receipts(
 
     What failed takes the next route of the catalog where its broadcast allows it.
     """
+    delivered = _deliver(connection, carrier_id, form, notes, now)
+    if len(delivered) == len(notes):
+        return Recorded(len(notes), 0, Counter())
+    notes = [note for position, note in enumerate(notes) if position not in delivered] if delivered else notes
     matched, forms = match(connection, carrier_id, form, notes, now)
     apply(connection, carrier_id, [(notes[position], candidate) for position, candidate in matched.items()], now, catalog)
     whole = len(matched) == len(notes)
@@ -83,7 +88,22 @@ def record_receipts(
             carrier_id=carrier_id,
             now=now,
         )
-    return Recorded(len(matched), len(orphans), forms)
+    return Recorded(len(delivered) + len(matched), len(orphans), forms)
+
+
+def _deliver(connection: Connection, carrier_id: int, form: str | None, notes: Sequence[Receipt], now: int) -> set[int]:
+    """On PostgreSQL: apply what is ordinary; returns the positions of those notes."""
+    if connection.dialect.name == "sqlite" or form not in FORMS:
+        return set()
+    read = FORMS[form]
+    spelled = [(position, read(note.reference), note) for position, note in enumerate(notes) if note.reference]
+    seen = Counter([spelling for _, spelling, _ in spelled])
+    receipts = [
+        (position, spelling, _tail(note.recipient))
+        for position, spelling, note in spelled
+        if spelling is not None and note.state == State.DELIVERED and seen[spelling] == 1
+    ]
+    return ordinary.deliver(connection, carrier_id, receipts, now - REFERENCE_DAYS_MAX * DAY_MICROS, now)
 
 
 _RECEIPT = {
@@ -174,20 +194,32 @@ def _look_up(connection: Connection, source: str, carrier_id: int, data: Sequenc
     return rows.read(
         connection,
         Candidate,
-        source + rows.for_update(connection, "d"),
+        by_reference(connection, source) + rows.for_update(connection, "d"),
         v=({"position": "int", "reference": "text"}, data),
         carrier_id=carrier_id,
         since=now - REFERENCE_DAYS_MAX * DAY_MICROS,
     )
 
 
+_LOOKED_UP = r"CROSS JOIN LATERAL (SELECT * FROM \1 WHERE carrier_id = :carrier_id AND carrier_reference = v.reference OFFSET 0) \2"
+
+
+def by_reference(connection: Connection, text: str) -> str:
+    """The statement with the table that stands beside `v` looked up for each row of it, also where PostgreSQL would rather begin there.
+
+    It keeps what it has planned for a table that was nearly empty, and would read all of a carrier's rows for each batch.
+    """
+    return text if connection.dialect.name == "sqlite" else re.sub(r"CROSS JOIN (\w+) (\w+)", _LOOKED_UP, text, count=1)
+
+
 def same_number(recipient: int, written: str) -> bool:
     """Whether a carrier's spelling of an address can be this number. A carrier that hides addresses writes none."""
     known = str(recipient)
-    if written == known:
-        return True
-    digits = written.lstrip("+0")
-    return known.endswith(digits[-TAIL_DIGITS:])
+    return written == known or known.endswith(_tail(written))
+
+
+def _tail(written: str) -> str:
+    return written.lstrip("+0")[-TAIL_DIGITS:]
 
 
 def apply(

@@ -15,7 +15,7 @@ stands for must follow from its place (or from a CAST). A text may begin with it
 import re
 import sqlite3
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from itertools import chain
@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Connection, CursorResult
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 Row = TypeVar("Row", bound=msgspec.Struct)
@@ -60,8 +60,7 @@ def execute(connection: Connection, text: str, /, v: Values | None = None, **sca
     """
     if connection.dialect.name == "sqlite":
         return _on_sqlite(connection, text, v, scalars)
-    result = _on_postgres(connection, text, v, scalars)
-    return list(result.all()) if result is not None and result.returns_rows else []
+    return list(map(tuple, _on_postgres(connection, text, v, scalars)))
 
 
 def read(connection: Connection, row: type[Row], text: str, /, v: Values | None = None, **scalars: object) -> list[Row]:
@@ -74,7 +73,7 @@ def read(connection: Connection, row: type[Row], text: str, /, v: Values | None 
         for (document,) in _on_sqlite(connection, text, v, scalars, width=len(row.__struct_fields__)):
             found += _decoder(row).decode(document)
         return found
-    return [row(*each) for each in execute(connection, text, v, **scalars)]
+    return [row(*each) for each in _on_postgres(connection, text, v, scalars)]
 
 
 def all(connection: Connection, text: str, /, **scalars: object) -> list[Any]:  # noqa: A001  (read as rows.all)
@@ -95,8 +94,9 @@ def change(connection: Connection, text: str, /, v: Values | None = None, **scal
         before = driver.total_changes
         _on_sqlite(connection, text, v, scalars)
         return int(driver.total_changes - before)
-    result = _on_postgres(connection, text, v, scalars)
-    return result.rowcount if result is not None else 0
+    if v is not None and not v[1]:
+        return 0
+    return int(_on_postgres(connection, text, v, scalars, counting=True))
 
 
 def changed(connection: Connection, text: str, /, key: str, v: Values, **scalars: object) -> set[Any] | None:
@@ -197,15 +197,35 @@ def _on_sqlite(connection: Connection, text: str, v: Values | None, scalars: Map
     return found
 
 
-def _on_postgres(connection: Connection, text: str, v: Values | None, scalars: Mapping[str, object]) -> CursorResult[Any] | None:
-    """None where there is nothing to run it for."""
+def _on_postgres(connection: Connection, text: str, v: Values | None, scalars: Mapping[str, object], *, counting: bool = False) -> Any:  # noqa: ANN401  (records of asyncpg, or a number)
+    """The records of the statement, none where there is nothing to run it for; `counting`: how many it changed."""
     columns, data = v if v is not None else ({}, ())
     if v is not None and not data:
-        return None
+        return []
     casts = tuple([(name, _CASTS.get(type(value)) or _cast_of(value)) for name, value in scalars.items()])
     statement, names = _postgres(text, tuple(columns.items()), casts)
-    arrays = zip(*data, strict=True)
-    return connection.exec_driver_sql(statement, (*arrays, *[scalars[name] for name in names]))
+    values = (*zip(*data, strict=True), *[scalars[name] for name in names])
+    if counting:
+        status = _by_asyncpg(connection, statement, lambda driver: driver.execute(statement, *values))
+        return status.rpartition(" ")[2]
+    return _by_asyncpg(connection, statement, lambda driver: driver.fetch(statement, *values))
+
+
+def _by_asyncpg(connection: Connection, statement: str, call: Callable[[Any], Awaitable[Any]]) -> Any:  # noqa: ANN401  (what asyncpg gives)
+    """By the driver itself, in the transaction that the store has begun; its errors are raised as SQLAlchemy's kinds.
+
+    Through SQLAlchemy a round trip costs this process 290 microseconds instead of 70.
+    """
+    adapted: Any = connection.connection.dbapi_connection
+    try:
+        return adapted.run_async(call)
+    except Exception as error:
+        # PostgreSQL's class 23 are violated constraints.
+        state = getattr(error, "sqlstate", None)
+        if state is None:
+            raise
+        kind = IntegrityError if state.startswith("23") else DBAPIError
+        raise kind(statement, None, error, hide_parameters=True) from error
 
 
 def _blocks(data: Sequence[Sequence[Any]], width: int) -> Iterator[tuple[list[Any], int]]:
@@ -269,7 +289,8 @@ def _postgres(text: str, signature: tuple[tuple[str, str], ...], casts: tuple[tu
             names.append(name)
         return f"${len(signature) + 1 + names.index(name)}{cast[name]}"
 
-    arrays = ", ".join(f"${number}::{kind}[]" for number, (_, kind) in enumerate(signature, 1))
+    # As what a SELECT gives, so that the planner does not count them: the plan for ten rows is kept, which goes by the indexes row by row.
+    arrays = ", ".join(f"(SELECT ${number}::{kind}[])" for number, (_, kind) in enumerate(signature, 1))
     return _with_values(_SCALAR.sub(scalar, text), signature, f"SELECT * FROM unnest({arrays})"), names
 
 
@@ -291,15 +312,4 @@ def _insert(table: str, names: tuple[str, ...], length: int) -> str:
 
 
 def _copy_to_postgres(connection: Connection, table: str, names: tuple[str, ...], records: Sequence[Sequence[Any]]) -> None:
-    # The dialect sends BEGIN with the first statement of its own: without one, COPY would commit by itself.
-    connection.exec_driver_sql("SELECT 1")
-    driver: Any = connection.connection.dbapi_connection
-    try:
-        driver.run_async(lambda asyncpg: asyncpg.copy_records_to_table(table, columns=names, records=records))
-    except Exception as error:
-        # COPY goes past SQLAlchemy, so its errors come raw; PostgreSQL's class 23 are violated constraints.
-        state = getattr(error, "sqlstate", None)
-        if state is None:
-            raise
-        kind = IntegrityError if state.startswith("23") else DBAPIError
-        raise kind(f"COPY {table}", None, error) from error
+    _by_asyncpg(connection, f"COPY {table}", lambda driver: driver.copy_records_to_table(table, columns=names, records=records))
