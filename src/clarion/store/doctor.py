@@ -288,7 +288,7 @@ CHECKS = (
         "messages that are unknown for longer than their carrier's time",
         START,
         "SELECT d.message_id FROM deliveries d JOIN carriers c ON c.id = d.carrier_id WHERE d.state = 'unknown'"
-        " AND d.updated_at < :now - c.unknown_after_s * 1000000 - :grace",
+        " AND d.doubt_at < :now - c.unknown_after_s * 1000000 - :grace",
     ),
     _Check(
         "warning",

@@ -257,7 +257,8 @@ def _next_retries(connection: Connection, source: Source, after: Place) -> list[
         for row in rows.all(
             connection,
             "SELECT d.due_at, d.message_id, d.chunk_id, m.broadcast_id, m.organization_id, m.price_milli, d.attempt, m.recipient, m.sender"
-            " FROM deliveries d JOIN messages m ON m.id = d.message_id WHERE d.state = 'retry' AND d.due_at IS NOT NULL AND d.carrier_id = :carrier_id"
+            " FROM deliveries d JOIN messages m ON m.id = d.message_id"
+            " WHERE d.state = 'retry' AND d.due_at IS NOT NULL AND d.carrier_id = :carrier_id"
             f" AND (d.due_at, d.message_id) > (:due_at, :message_id){'' if source.gone else taken}"
             f" ORDER BY d.due_at, d.message_id LIMIT :limit{rows.for_update(connection, 'd', skip_locked=True)}",
             carrier_id=source.carrier_id,
