@@ -109,6 +109,12 @@ class RememberingTransport(asyncio.Transport):
     def close(self) -> None:
         self.closed = True
 
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        self.closed = True
+
     def abort(self) -> None:
         self.closed = True
 

@@ -157,7 +157,7 @@ async def test_a_file_that_is_damaged_meanwhile_is_refused_with_what_to_do(sqlit
 
 async def test_a_wal_that_a_reader_held_up_shrinks_again(make_store: MakeStore, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer, "WAL_BYTES_MAX", 1_000_000)
-    monkeypatch.setattr(writer, "LOOK_S", 0.01)
+    monkeypatch.setattr(writer, "TRUNCATE_AGAIN_S", 0.01)
     store = await make_store()
     path = sqlite_path(sqlite_url)
     wal = path.with_name(path.name + "-wal")

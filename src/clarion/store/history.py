@@ -8,9 +8,9 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from clarion.core.reference import FORMS
 from clarion.core.states import HELD, RELEASED, State
 from clarion.store import rows, submits, tables
-from clarion.store.receipts import FORMS
 from clarion.store.views import BroadcastView
 
 

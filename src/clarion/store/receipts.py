@@ -6,7 +6,7 @@ nothing yet is kept as an orphan and tried again; two candidates are never guess
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -14,6 +14,7 @@ from msgspec.structs import astuple, replace
 from sqlalchemy import Connection
 
 from clarion.core.carrier_url import one_receipt
+from clarion.core.reference import FORMS
 from clarion.core.states import HELD, RANK, State
 from clarion.core.submission import Receipt
 from clarion.store import failover, ordinary, rows
@@ -21,21 +22,11 @@ from clarion.store.catalog import Catalog
 from clarion.store.deliveries import Fact, Moved, advance, count_moves, settle_counted
 from clarion.store.parts import TAKEN
 
-FORMS: dict[str, Callable[[str], str | None]] = {
-    "literal": lambda reference: reference if len(reference) <= REFERENCE_CHARACTERS_MAX else None,
-    "hex_to_decimal": lambda reference: str(int(reference, 16)) if _is_hexadecimal(reference) else None,
-    "decimal_to_hex": lambda reference: f"{int(reference):x}" if _is_decimal(reference) else None,
-}
-"""How the id of a receipt may become that of the answer; none fits an id that is longer than SMPP allows."""
-
 REFERENCE_DAYS_MAX = 7
 """Carriers use their ids again: older messages are no candidates."""
 
 TAIL_DIGITS = 8
 """The recipient's last digits that must agree, or all that there are: carriers write the rest as they like."""
-
-REFERENCE_CHARACTERS_MAX = 64
-"""SMPP's limit (4.4.2). Beyond some thousands of digits Python refuses to read a number at all."""
 
 DAY_MICROS = 86_400_000_000
 
@@ -387,14 +378,6 @@ def _strongest(final: Iterable[tuple[Receipt, Candidate]]) -> list[tuple[int, in
         if key not in chosen or note.state == State.DELIVERED:
             chosen[key] = (note.state, note.reason)
     return [(*key, *value) for key, value in sorted(chosen.items())]
-
-
-def _is_hexadecimal(reference: str) -> bool:
-    return 0 < len(reference) <= REFERENCE_CHARACTERS_MAX and all(character in "0123456789abcdef" for character in reference)
-
-
-def _is_decimal(reference: str) -> bool:
-    return len(reference) <= REFERENCE_CHARACTERS_MAX and reference.isascii() and reference.isdigit()
 
 
 def learn_form(connection: Connection, carrier_id: int, form: str) -> None:

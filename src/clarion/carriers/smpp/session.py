@@ -77,6 +77,7 @@ class Session(asyncio.Protocol):
         self._heard_at = self._enquired_at = 0.0
         self._reason = ""
         self._ending = False
+        self._said_all = False
         loop = asyncio.get_running_loop()
         self._loop = loop
         self.bind_answer: asyncio.Future[int] = loop.create_future()
@@ -329,8 +330,15 @@ class Session(asyncio.Protocol):
     def _on_unbind(self, _: bytes, __: int, sequence: int) -> None:
         self._write(frame(pdu.UNBIND_RESP, 0, sequence))
         self._reason = self._reason or "the carrier ended the bind"
-        if self._transport is not None:
-            self._transport.close()
+        transport = self._transport
+        if transport is None:
+            return
+        # Closed with answers unread, the line would be reset, and our answer lost with theirs; `watch` ends what stays open.
+        if transport.can_write_eof():
+            self._said_all = True
+            transport.write_eof()
+        else:
+            transport.close()
 
     def _on_unbind_answer(self, _: bytes, __: int, ___: int) -> None:
         if not self.unbind_answer.done():
@@ -360,7 +368,7 @@ class Session(asyncio.Protocol):
         return self._sequence
 
     def _write(self, octets: bytes) -> None:
-        if octets and self._transport is not None and not self._transport.is_closing():
+        if octets and self._transport is not None and not self._said_all and not self._transport.is_closing():
             self._transport.write(octets)
 
 
