@@ -16,6 +16,7 @@ from clarion.core.states import RANK, State
 from clarion.core.submission import Submission
 from clarion.store import rows
 from clarion.store.deliveries import Fact, record, settle
+from clarion.store.interface import interactive
 from clarion.store.parts import Begun, begun
 
 CANDIDATES_MAX = 64
@@ -141,6 +142,14 @@ def take(
     sources = {candidate.chunk_id: candidate for candidate in candidates}
     exhausted = any(to_id == sources[chunk_id].last_id for chunk_id, _, to_id in marked)
     return Taken(retried + _read(connection, marked, sources, texts, now), exhausted=exhausted, more=more, begun=parts)
+
+
+@interactive
+def take_first(
+    connection: Connection, bind_id: int, carrier_id: int, fence: int, room: int, bulk_room: int, in_flight: dict[int, int], now: int
+) -> Taken:
+    """As `take`, before what nobody waits for."""
+    return take(connection, bind_id, carrier_id, fence, room, bulk_room, in_flight, now)
 
 
 def _share(candidates: list[_Candidate], room: int, bulk_room: int, in_flight: dict[int, int]) -> list[tuple[int, int, int]]:

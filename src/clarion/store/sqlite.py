@@ -31,8 +31,8 @@ PRAGMAS = {
     "synchronous": "FULL",
     "foreign_keys": "ON",
     "temp_store": "MEMORY",
-    # About 8 MB: such a checkpoint stalls the writer 7.5 ms in the median, one of 64 MB 41 ms.
-    "wal_autocheckpoint": "2000",
+    # About 1.6 MB: a checkpoint stalls the writer, and the longest stalls are what a single send waits for behind a blast.
+    "wal_autocheckpoint": "400",
     # After a checkpoint that a long reader held up, the file shrinks to this.
     "journal_size_limit": str(64 * 1024 * 1024),
 }

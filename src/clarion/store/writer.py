@@ -15,7 +15,7 @@ from clarion.core.clock import Timer
 from clarion.store.errors import Unavailable
 from clarion.store.interface import Stats, is_interactive
 
-GROUP_S = 0.010
+GROUP_S = 0.005
 """How long a group takes in more: whoever comes in between waits for it."""
 
 WAL_BYTES_MAX = 64 * 1024 * 1024

@@ -134,19 +134,22 @@ class Dispatcher:
                 await self._give_back()
             return False
         room, bulk_room = self._room()
-        if not self._bind.can_submit or room <= 0 or not (self._rung or (self._more and bulk_room * self._share() >= self._capacity())):
+        worth_it = bulk_room * self._share() >= self._capacity()
+        if not self._bind.can_submit or room <= 0 or not (self._rung or (self._more and worth_it)):
             return False
+        # Somebody may wait for a single send: a mark for a ring goes first, and takes bulk along only where there is much room.
+        take = marks.take_first if self._rung else marks.take
         self._rung = False
         self._given_back = False
         now = self._runtime.clock.now()
         try:
             taken = await self._runtime.store.write(
-                marks.take,
+                take,
                 self._lease.bind_id,
                 self._carrier_id,
                 self._lease.fence,
                 room,
-                bulk_room,
+                bulk_room if worth_it else 0,
                 dict(self._desk.in_flight),
                 now,
             )
