@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -118,20 +118,24 @@ async def test_a_read_only_database_is_unavailable_and_work_resumes(make_store: 
 
 
 async def test_a_folder_that_is_moved_away_takes_nothing_until_it_is_back(make_store: MakeStore, sqlite_url: str, tmp_path: Path) -> None:
-    """The one commit that finds it out is in the file wherever that is; the next one is refused instead of written there."""
+    """At most one commit is in the file wherever that is, and finds it out; the next one is refused instead of written there."""
     folder, elsewhere = tmp_path / "data", tmp_path / "elsewhere"
     folder.mkdir()
     shutil.move(sqlite_path(sqlite_url), folder / "clarion.db")
     store = await open_store(f"sqlite:///{folder}/clarion.db", SystemTimer())
     assert await store.write(bump) == 1
     folder.rename(elsewhere)
-    assert await store.write(bump) == 2
+    # The writer looks after each commit: after the one above, or not before the next.
+    taken = 1
+    with suppress(Unavailable):
+        taken = await store.write(bump)
+    assert taken in {1, 2}
     for _ in range(2):
         with pytest.raises(Unavailable, match="cannot be opened"):
             await store.write(bump)
     assert store.stats.blocked == "The database file cannot be opened."
     elsewhere.rename(folder)
-    assert await store.write(bump) == 3
+    assert await store.write(bump) == taken + 1
     await store.close()
 
 

@@ -198,7 +198,8 @@ class Connection:
             self._recording = False
 
     async def _record_some(self) -> None:
-        """One batch of each, answers first: a receipt that came behind its answer finds its message."""
+        """The state, which came first; then one batch of each, answers first: a receipt that came behind its answer finds its message."""
+        await self._record_state()
         answers, self._answers = self._answers[:BATCH_MAX], self._answers[BATCH_MAX:]
         deliveries: list[Receipt | InboundText] = []
         if not self._answers:
@@ -211,12 +212,15 @@ class Connection:
                 await self.dispatcher.record(self.dispatcher.ended(answers), self._receiver.form)
             if deliveries:
                 await self._take(deliveries)
-        if self._states:
-            state, reason = self._states[-1]
-            self._states.clear()
-            await self._runtime.write_patiently(
-                binds.note_state, self._lease.bind_id, self._lease.fence, state, reason, self._runtime.clock.now()
-            )
+
+    async def _record_state(self) -> None:
+        if not self._states:
+            return
+        state, reason = self._states[-1]
+        self._states.clear()
+        await self._runtime.write_patiently(
+            binds.note_state, self._lease.bind_id, self._lease.fence, state, reason, self._runtime.clock.now()
+        )
 
     async def _record_together(self, answers: Sequence[Answer], receipts: Sequence[Receipt]) -> None:
         """The ordinary case: one transaction. Where it fails, the answers are recorded all the same, and receipts as `_take` does."""
