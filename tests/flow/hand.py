@@ -13,7 +13,8 @@ from tests.flow.rig import add_carrier, add_organization, numbers
 from clarion.broker.local import LocalBroker
 from clarion.core.states import COUNTED
 from clarion.core.submission import Receipt
-from clarion.flow.accept import Accepted, Order, accept
+from clarion.flow.accept import accept
+from clarion.flow.order import Accepted, Order
 from clarion.flow.settings import Settings
 from clarion.runtime import Runtime
 from clarion.store import Store, binds, marks, outcomes, receipts, reroutes, views

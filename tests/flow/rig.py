@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from clarion.broker.local import LocalBroker
 from clarion.core.clock import Clock
 from clarion.flow import plan
-from clarion.flow.accept import Accepted, Order, accept
+from clarion.flow.accept import accept
+from clarion.flow.order import Accepted, Order
 from clarion.flow.settings import Settings
 from clarion.flow.sweep import Sweeper
 from clarion.runtime import Runtime

@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from tests.flow.hand import PRICE, SECOND, Hand, by_hand
 
 from clarion.flow import accept as stage
-from clarion.flow.accept import SLICE, Accepted
+from clarion.flow.accept import SLICE
+from clarion.flow.order import Accepted
 from clarion.flow.sweep import ABANDONED_MICROS, Sweeper
 from clarion.store import Store, broadcasts
 from clarion.store import tables as t

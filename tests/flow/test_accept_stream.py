@@ -11,8 +11,9 @@ from tests.flow.hand import PRICE, SECOND, Hand, by_hand
 from clarion.core.sheet import Row
 from clarion.flow import accept_stream as stage
 from clarion.flow import plan
-from clarion.flow.accept import SLICE, Order
+from clarion.flow.accept import SLICE
 from clarion.flow.accept_stream import Fault, Imported, Stream, Tally, accept_stream, rehearse
+from clarion.flow.order import Order
 from clarion.flow.sweep import ABANDONED_MICROS, SLICES_MAX, Sweeper
 from clarion.store import Store, imports
 from clarion.store import tables as t

@@ -8,7 +8,7 @@ from tests.flow.hand import Hand, by_hand, counters_are_exact, fact, ledger_is_e
 from tests.flow.rig import PATIENCE_S, Road, numbers, road
 
 from clarion.broker.interface import PLAN, carrier_topic
-from clarion.flow.accept import Accepted
+from clarion.flow.order import Accepted
 from clarion.simulator.settings import SmscSettings
 from clarion.store import Store, chunks, control, doctor
 from clarion.store import tables as t

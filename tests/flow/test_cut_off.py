@@ -6,7 +6,8 @@ import pytest
 import sqlalchemy as sa
 from tests.flow.hand import Hand, by_hand
 
-from clarion.flow.accept import SLICE, Order, accept
+from clarion.flow.accept import SLICE, accept
+from clarion.flow.order import Order
 from clarion.flow.sweep import Sweeper
 from clarion.store import Store, broadcasts
 from clarion.store import tables as t

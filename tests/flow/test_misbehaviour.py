@@ -17,7 +17,7 @@ from tests.flow.rig import PATIENCE_S, Road, numbers, road
 
 from clarion.carriers.smpp import connect, status
 from clarion.flow import sweep
-from clarion.flow.accept import Accepted
+from clarion.flow.order import Accepted
 from clarion.simulator import SmscSettings, garbage
 from clarion.store import Store
 from clarion.store import tables as t

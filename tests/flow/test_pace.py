@@ -10,7 +10,8 @@ from tests.flow.hand import HOUR, PRICE, SECOND, Hand, by_hand, fact
 from tests.flow.rig import numbers, road
 
 from clarion.broker.interface import PLAN, carrier_topic
-from clarion.flow.accept import Accepted, Order, accept
+from clarion.flow.accept import accept
+from clarion.flow.order import Accepted, Order
 from clarion.flow.plan import POLL_S, plan
 from clarion.runtime import Runtime
 from clarion.store import Store, binds, control, doctor, paces, schedules

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from tests.flow.hand import DAY, HOUR, Hand, about, by_hand, fact, note
 
 from clarion.flow import plan
-from clarion.flow.accept import Accepted
+from clarion.flow.order import Accepted
 from clarion.flow.sweep import Sweeper
 from clarion.store import Store, retention
 from clarion.store import tables as t

@@ -6,7 +6,7 @@ from tests.flow.hand import HOUR, PRICE, SECOND, Hand, by_hand, fact
 
 from clarion.core.moments import parse_moment
 from clarion.core.states import State
-from clarion.flow.accept import Accepted
+from clarion.flow.order import Accepted
 from clarion.flow.plan import plan
 from clarion.store import Store, control, doctor
 from clarion.store import tables as t

@@ -15,8 +15,8 @@ from tests.flow.rig import PATIENCE_S, Road, add_carrier, numbers, road
 from clarion.carriers.verdict import Bounds
 from clarion.core.health import Patience
 from clarion.flow import health
-from clarion.flow.accept import Accepted
 from clarion.flow.health import Watch
+from clarion.flow.order import Accepted
 from clarion.simulator.settings import SmscSettings
 from clarion.simulator.smsc import Smsc
 from clarion.store import Store, doctor, tenants

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from tests.flow.rig import Road, add_organization, numbers, road
 
-from clarion.flow.accept import Accepted, Order, accept
+from clarion.flow.accept import accept
+from clarion.flow.order import Accepted, Order
 from clarion.simulator.settings import SmscSettings
 from clarion.store import Store
 from clarion.store.catalog import Organization, load_organization

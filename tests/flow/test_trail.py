@@ -8,9 +8,10 @@ import sqlalchemy as sa
 from tests.flow.rig import Road, numbers, road
 
 from clarion.carriers.interface import Place, Submission
-from clarion.flow.accept import Order, accept
+from clarion.flow.accept import accept
 from clarion.flow.dispatch.journey import Journey
 from clarion.flow.dispatch.trail import RANGE_MICROS, SEQUENCES, Trail
+from clarion.flow.order import Order
 from clarion.simulator.settings import SmscSettings
 from clarion.store import Store, submits
 from clarion.store import tables as t

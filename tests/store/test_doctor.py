@@ -22,9 +22,11 @@ from clarion.store import (
     tenants,
     views,
     wallets,
+    whole,
 )
 from clarion.store.deliveries import AttemptFact, Fact
 from clarion.store.doctor import CHECKS, EXAMPLES_MAX, examine
+from clarion.store.whole import Built
 from clarion.wiring.machine import SystemIds
 
 Outside = Callable[[str], list[tuple[Any, ...]]]
@@ -47,14 +49,14 @@ async def world(store: Store) -> Store:
     carrier_id = await store.write(tenants.add_carrier, NORTH, NOW)
     draft = broadcasts.Draft(public_id, acme.id, None, "talkntalk", 0, None, "Hello", None, NOW + 72 * HOUR, NOW)
 
-    def build(reserved: broadcasts.Reserved) -> broadcasts.Built:
+    def build(reserved: broadcasts.Reserved) -> Built:
         first, broadcast_id = reserved.first_id, reserved.broadcast_id
         records = [(first + k, broadcast_id, acme.id, 254_712_000_000 + k, None, None, "gsm7", 1, PRICE) for k in range(6)]
-        return broadcasts.Built(records, [broadcasts.ChunkDraft(first, first + 5, carrier_id)], [])
+        return Built(records, [broadcasts.ChunkDraft(first, first + 5, carrier_id)], [])
 
     totals = [PRICE * (k + 1) for k in range(6)]
     await store.write(
-        broadcasts.accept_whole,
+        whole.accept_whole,
         draft,
         [254_712_000_000 + k for k in range(6)],
         totals,

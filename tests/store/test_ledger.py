@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.conftest import MakeStore
 from tests.flow.hand import PRICE, Hand, by_hand, fact
 
-from clarion.flow.accept import Accepted
+from clarion.flow.order import Accepted
 from clarion.store import Store, broadcasts, money, wallets
 from clarion.store import tables as t
 from clarion.store.broadcasts import Draft, Reserved, Shortfall, Terms

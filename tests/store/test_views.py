@@ -10,7 +10,7 @@ from tests.flow.hand import Hand, about, by_hand, fact
 
 from clarion.core.states import COUNTED, State
 from clarion.flow import plan
-from clarion.flow.accept import Accepted
+from clarion.flow.order import Accepted
 from clarion.store import Store, binds, views
 from clarion.store import tables as t
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from clarion.core.clock import Timer
     from clarion.core.sheet import Sheet
-    from clarion.flow.accept import Order
     from clarion.flow.accept_stream import Fault, Imported, Stream, Tally
+    from clarion.flow.order import Order
     from clarion.runtime import Runtime
     from clarion.store.catalog import Organization
 
@@ -134,8 +134,8 @@ async def _accept(runtime: "Runtime", stream: "Stream", told: "_Told", *, dry_ru
 async def _order(
     runtime: "Runtime", owner: "Organization", text: str | None, template: str | None, sender: str | None, name: str | None, at: str | None
 ) -> "Order":
-    from clarion.flow.accept import Order
     from clarion.flow.accept_stream import LANE
+    from clarion.flow.order import Order
     from clarion.store import templates
 
     not_before = None if at is None else moment("--at", at, owner.zone)

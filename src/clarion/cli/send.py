@@ -13,7 +13,7 @@ from clarion.cli.output import money, print_json, say
 from clarion.cli.senders import require_registered, sender_id
 
 if TYPE_CHECKING:
-    from clarion.flow.accept import Accepted, Rejection
+    from clarion.flow.order import Accepted, Rejection
     from clarion.runtime import Runtime
     from clarion.store.catalog import Organization
     from clarion.store.history import History
@@ -81,7 +81,8 @@ def send(
 
 
 async def _accept(runtime: "Runtime", owner: "Organization", recipient: str, words: str, sender: str | None) -> "Accepted":
-    from clarion.flow.accept import Order, accept
+    from clarion.flow.accept import accept
+    from clarion.flow.order import Order
     from clarion.store import catalog
 
     await require_registered(runtime, owner, sender)

@@ -17,7 +17,8 @@ from clarion.core.layout import lay_out
 from clarion.core.phone import parse_many
 from clarion.core.sheet import Row
 from clarion.core.template import Template
-from clarion.flow.accept import RECIPIENT_CHARACTERS_MAX, SLICE, Order, Outgoing, Rejection, Turn, Unique, draft_of, prepare
+from clarion.flow.accept import RECIPIENT_CHARACTERS_MAX, SLICE, Outgoing, Turn, Unique, draft_of, prepare
+from clarion.flow.order import Order, Rejection
 from clarion.runtime import Runtime
 from clarion.store import broadcasts, imports, wallets
 from clarion.store.broadcasts import ChunkDraft

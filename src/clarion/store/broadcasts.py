@@ -1,7 +1,10 @@
-"""Accepting a broadcast: reserve, messages, publish; three short transactions, or one where it is small (section 2 of the design)."""
+"""Accepting a broadcast: reserve, messages, publish; three short transactions (section 2 of the design).
+
+One that is small takes a single one: `whole`.
+"""
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
 
@@ -94,14 +97,6 @@ class Terms(NamedTuple):
     limit_milli: int | None
 
 
-class Built(NamedTuple):
-    """The rows of a small broadcast, once its ids are known. `rejects` are (position, recipient as sent, reason)."""
-
-    records: Sequence[tuple[object, ...]]
-    chunks: Sequence[ChunkDraft]
-    rejects: Sequence[tuple[int, str, str]]
-
-
 _INSERT = (
     "INSERT INTO broadcasts (public_id, organization_id, campaign_id, face, lane, state, sender, text, first_id, last_id, not_before,"
     " expires_at, created_at, touched_at, name, refunds_failed, pace, request_id, failover_undelivered)"
@@ -109,29 +104,6 @@ _INSERT = (
     " :lane, 'accepting', CAST(:sender AS text), :text, :first_id, :last_id, CAST(:not_before AS bigint), CAST(:expires_at AS bigint),"
     " :now, :now, CAST(:name AS text), :refunds_failed, CAST(:pace AS int), CAST(:request_id AS text), :failover_undelivered) RETURNING id"
 )
-
-
-@interactive
-def accept_whole(
-    connection: Connection,
-    draft: Draft,
-    recipients: Sequence[int],
-    totals: Sequence[int],
-    terms: Terms,
-    build: Callable[[Reserved], Built],
-) -> Reserved | set[int]:
-    """Reserve, store and publish in one transaction, or say which recipients have opted out: then nothing was written.
-
-    `build` is pure: it may be called again.
-    """
-    unwanted = opted_out(connection, draft.organization_id, recipients)
-    if unwanted:
-        return unwanted
-    reserved = reserve(connection, draft, totals, terms)
-    built = build(reserved)
-    rows.copy(connection, "messages", MESSAGE_COLUMNS, built.records)
-    publish(connection, reserved.broadcast_id, draft, built.chunks, built.rejects)
-    return reserved
 
 
 @interactive
@@ -180,7 +152,6 @@ def publish(
 ) -> None:
     """Put an accepted broadcast on the road. `rejects` are (position, recipient as sent, reason); so many others were stored before.
 
-    Chunks of lanes 0 and 1 that are neither scheduled nor paced are ready at once: they are small, and there is nothing to share out.
     Raises `Abandoned`.
     """
     touch(
@@ -192,7 +163,6 @@ def publish(
         open=len(chunks),
         finished_at=None if chunks else draft.now,
     )
-    state = "ready" if draft.lane < 2 and draft.not_before is None and draft.pace is None else "waiting"
     if chunks:
         rows.execute(
             connection,
@@ -204,7 +174,7 @@ def publish(
             organization_id=draft.organization_id,
             lane=draft.lane,
             opens_at=draft.now if draft.not_before is None else draft.not_before,
-            state=state,
+            state=first_state(draft),
             paced=draft.pace is not None,
         )
     if rejects:
@@ -215,6 +185,14 @@ def publish(
             v=({"position": "int", "recipient": "text", "reason": "text"}, rejects),
             broadcast_id=broadcast_id,
         )
+
+
+def first_state(draft: Draft) -> str:
+    """That of its chunks.
+
+    Those of lanes 0 and 1 that are neither scheduled nor paced are ready at once: they are small, and there is nothing to share out.
+    """
+    return "ready" if draft.lane < 2 and draft.not_before is None and draft.pace is None else "waiting"
 
 
 def touch(connection: Connection, changes: str, broadcast_id: int, **values: object) -> None:

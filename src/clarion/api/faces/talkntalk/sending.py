@@ -18,7 +18,8 @@ from clarion.api.refusals import Refusal
 from clarion.api.senders import refused_sender
 from clarion.core.money import format_money
 from clarion.core.public_id import message_ids
-from clarion.flow.accept import Accepted, Order, Rejection, accept
+from clarion.flow.accept import accept
+from clarion.flow.order import Accepted, Order, Rejection
 from clarion.store.catalog import Organization
 
 SLICE = 1_000

@@ -25,7 +25,8 @@ from clarion.core.moments import parse_moment, write_moment
 from clarion.core.money import format_money
 from clarion.core.states import State
 from clarion.core.template import PLACES_MAX, Template
-from clarion.flow.accept import NobodyLeft, Order, accept
+from clarion.flow.accept import accept
+from clarion.flow.order import NobodyLeft, Order
 from clarion.store import keywords, templates
 from clarion.store.broadcasts import Shortfall
 from clarion.store.catalog import Organization

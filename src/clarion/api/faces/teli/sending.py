@@ -25,7 +25,8 @@ from clarion.api.refusals import Code, Refusal
 from clarion.core.phone import format_international, parse_many
 from clarion.core.states import State
 from clarion.flow import wait
-from clarion.flow.accept import SLICE, Order, accept
+from clarion.flow.accept import SLICE, accept
+from clarion.flow.order import Order
 from clarion.store import contacts
 from clarion.store.campaigns import Campaign
 from clarion.store.catalog import Organization
