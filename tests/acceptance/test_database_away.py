@@ -74,7 +74,7 @@ async def blast(tmp_path: Path, url: str | None = None) -> AsyncIterator[Blast]:
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
 async def test_postgres_that_is_stopped_and_started(mode: str, tmp_path: Path) -> None:
     """In order, and as in a crash: the server stays up, refuses, waits with what it knows, and goes on."""
-    with own_postgres(tmp_path / "postgres") as postgres:
+    with own_postgres() as postgres:
         async with blast(tmp_path, postgres.url) as under_way:
             await asyncio.to_thread(postgres.stop, mode)
             await under_way.stands("the database")
