@@ -5,7 +5,7 @@ from tests.flow.hand import Hand, by_hand
 
 from clarion.core.states import State
 from clarion.store import Store, binds, chunks, tenants
-from clarion.store.deliveries import Fact
+from clarion.store.facts import Fact
 from clarion.store.marks import Marked
 
 

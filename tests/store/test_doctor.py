@@ -24,8 +24,8 @@ from clarion.store import (
     wallets,
     whole,
 )
-from clarion.store.deliveries import AttemptFact, Fact
 from clarion.store.doctor import CHECKS, EXAMPLES_MAX, examine
+from clarion.store.facts import AttemptFact, Fact
 from clarion.store.whole import Built
 from clarion.wiring.machine import SystemIds
 

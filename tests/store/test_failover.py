@@ -8,7 +8,7 @@ from tests.store.ways import ATTEMPTS, ENDS, NO, Ways, ways_of
 from clarion.core.states import State
 from clarion.store import Store, binds, control, history, housekeeping, optouts, orphans, outcomes, receipts, tenants
 from clarion.store import tables as t
-from clarion.store.deliveries import PartFact
+from clarion.store.facts import PartFact
 from clarion.store.outcomes import Batch
 
 d, a = t.deliveries.c, t.attempts.c

@@ -19,7 +19,8 @@ from clarion.core.states import HELD, RANK, State
 from clarion.core.submission import Receipt
 from clarion.store import failover, ordinary, rows
 from clarion.store.catalog import Catalog
-from clarion.store.deliveries import Fact, Moved, advance, count_moves, settle_counted
+from clarion.store.deliveries import Moved, advance, count_moves, settle_counted
+from clarion.store.facts import Fact, fact_of
 from clarion.store.parts import TAKEN
 
 REFERENCE_DAYS_MAX = 7
@@ -228,7 +229,7 @@ def apply(
             if note.state == delivered or candidate.message_id not in ending:
                 ending[candidate.message_id] = (note, candidate)
         else:
-            facts.append(_fact(carrier_id, candidate, note.state, note.reason))
+            facts.append(fact_of_receipt(carrier_id, candidate, note))
     moved = _end_sent(connection, carrier_id, list(ending.values()), now, catalog)
     if facts:
         facts, failing_over = failed_over(connection, catalog, facts, now)
@@ -281,7 +282,7 @@ def _end_sent(
             delivered[candidate.attempt].append((candidate.message_id,))
             well.append(candidate)
         else:
-            failed.append(_fact(carrier_id, candidate, note.state, note.reason))
+            failed.append(fact_of(candidate, State.UNDELIVERED, carrier_id, reason=note.reason))
     elsewhere: list[Moved] = []
     if failed:
         failed, elsewhere = failed_over(connection, catalog, failed, now)
@@ -296,20 +297,9 @@ def _end_sent(
     return count_moves(well, State.SENT, end) + count_moves(failed, State.SENT, State.UNDELIVERED) + Counter(elsewhere)
 
 
-def _fact(carrier_id: int, candidate: Candidate, state: str, reason: str, reference: str | None = None) -> Fact:
-    # A receipt of any state is a taking too: what was unknown is at least sent (section 4, number 5).
-    return Fact(
-        message_id=candidate.message_id,
-        chunk_id=candidate.chunk_id,
-        broadcast_id=candidate.broadcast_id,
-        organization_id=candidate.organization_id,
-        price_milli=candidate.price_milli,
-        attempt=candidate.attempt,
-        state=state or State.SENT,
-        carrier_id=carrier_id,
-        reference=reference,
-        reason=reason if state == State.UNDELIVERED else None,
-    )
+def fact_of_receipt(carrier_id: int, candidate: Candidate, note: Receipt, reference: str | None = None) -> Fact:
+    """What a receipt says of its message. One of any state is a taking too: what was unknown is at least sent (section 4, number 5)."""
+    return fact_of(candidate, note.state or State.SENT, carrier_id, reference, note.reason if note.state == State.UNDELIVERED else None)
 
 
 def _apply_parts(
@@ -355,12 +345,12 @@ def _apply_parts(
         whole = len(states[key]) == last and all(state in TAKEN for state, _ in states[key].values())
         if failed is not None:
             if held[key[0]] and not whole and not last_for_all:
-                released.append(_fact(carrier_id, candidate, State.UNDETERMINED, ""))
-            facts.append(_fact(carrier_id, candidate, State.UNDELIVERED, failed))
+                released.append(fact_of(candidate, State.UNDETERMINED, carrier_id))
+            facts.append(fact_of(candidate, State.UNDELIVERED, carrier_id, reason=failed))
         elif all(states[key].get(part, ("", ""))[0] == State.DELIVERED for part in range(last if last_for_all else 1, last + 1)):
-            facts.append(_fact(carrier_id, candidate, State.DELIVERED, ""))
+            facts.append(fact_of(candidate, State.DELIVERED, carrier_id))
         elif whole:
-            facts.append(_fact(carrier_id, candidate, State.SENT, ""))
+            facts.append(fact_of(candidate, State.SENT, carrier_id))
     return released, facts
 
 
