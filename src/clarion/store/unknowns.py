@@ -14,19 +14,11 @@ from sqlalchemy import Connection
 from clarion.core.states import State
 from clarion.core.submission import Receipt
 from clarion.store import rows
+from clarion.store.candidates import DAY_MICROS, REFERENCE_DAYS_MAX, Candidate, same_number
 from clarion.store.catalog import Catalog
 from clarion.store.deliveries import advance, settle
 from clarion.store.facts import Fact
-from clarion.store.receipts import (
-    DAY_MICROS,
-    REFERENCE_DAYS_MAX,
-    Candidate,
-    apply,
-    fact_of_receipt,
-    failed_over,
-    has_one_receipt,
-    same_number,
-)
+from clarion.store.receipts import apply, fact_of_receipt, failed_over, has_one_receipt
 
 
 class Orphan(NamedTuple):
