@@ -18,7 +18,7 @@ from clarion.core.sender import parse_kinds
 if TYPE_CHECKING:
     from clarion.carriers.smpp.probe import ProbeResult
     from clarion.runtime import Runtime
-    from clarion.store.tenants import BindView, CarrierView
+    from clarion.store.carriers import BindView, CarrierView
 
 app = typer.Typer(help="Who takes the messages, for which numbers, at what price.")
 
@@ -109,7 +109,7 @@ def add(
 ) -> None:
     """Add a carrier. A running server connects to it within two seconds."""
     from clarion.carriers.smpp.settings import parse_url, url_without_password
-    from clarion.store import tenants
+    from clarion.store import carriers
 
     password = _password_in(password_file)
     settings = parse_url(url, password)
@@ -118,11 +118,11 @@ def add(
     kinds = _kinds(senders)
     after_s, policy = _after_s(unknown_after), _policy(unknown_policy)
     bare, digits = url_without_password(url), prefix_digits(prefix)
-    new = tenants.NewCarrier(name, bare, settings.password, digits, price, cost, weight, kinds, after_s, policy)
+    new = carriers.NewCarrier(name, bare, settings.password, digits, price, cost, weight, kinds, after_s, policy)
 
     async def work(runtime: "Runtime") -> "CarrierView":
-        carrier_id = await runtime.store.write(tenants.add_carrier, new, runtime.clock.now())
-        return next(view for view in await runtime.store.read(tenants.list_carriers) if view.id == carrier_id)
+        carrier_id = await runtime.store.write(carriers.add_carrier, new, runtime.clock.now())
+        return next(view for view in await runtime.store.read(carriers.list_carriers) if view.id == carrier_id)
 
     made = with_database(data_dir, database_url, work)
     if as_json:
@@ -159,7 +159,7 @@ def change(
 ) -> None:
     """Change a carrier. A running server goes by it within two seconds; a window or a rate needs no new connection."""
     from clarion.carriers.smpp.settings import parse_url, url_without_password
-    from clarion.store import carriers, tenants
+    from clarion.store import carriers
 
     if (url, price, cost, weight, senders, unknown_after, unknown_policy, password_file) == (None,) * 8:
         raise Failure("There is nothing to change: name what, as `clarion carriers set --help` shows.", 2)
@@ -173,13 +173,13 @@ def change(
     policy = None if unknown_policy is None else _policy(unknown_policy)
 
     async def work(runtime: "Runtime") -> "CarrierView":
-        known_url, known_password = await runtime.store.read(tenants.carrier_login, name)
+        known_url, known_password = await runtime.store.read(carriers.carrier_login, name)
         # What it will be must be of use, whichever half of it is another.
         parse_url(url or known_url, known_password if password is None else password)
         bare = None if url is None else url_without_password(url)
         changed = carriers.CarrierChange(bare, password, price, cost, weight, kinds, after_s, policy)
         carrier_id = await runtime.store.write(carriers.change_carrier, name, changed)
-        return next(view for view in await runtime.store.read(tenants.list_carriers) if view.id == carrier_id)
+        return next(view for view in await runtime.store.read(carriers.list_carriers) if view.id == carrier_id)
 
     made = with_database(data_dir, database_url, work)
     if as_json:
@@ -228,10 +228,10 @@ def routing(
 @app.command("list", epilog="clarion carriers list --json")
 def show_list(data_dir: DataDir = DATA_DIR, database_url: DatabaseUrl = None, as_json: Json = False) -> None:
     """List carriers: bound, connecting or refused with the carrier's own error, out or being probed, and since when. Never a password."""
-    from clarion.store import catalog, tenants
+    from clarion.store import carriers, catalog
 
     async def work(runtime: "Runtime") -> "tuple[list[CarrierView], str]":
-        return await runtime.store.read(tenants.list_carriers), zone_of(await runtime.store.read(catalog.load_organizations))
+        return await runtime.store.read(carriers.list_carriers), zone_of(await runtime.store.read(catalog.load_organizations))
 
     found, zone = with_database(data_dir, database_url, work)
     if as_json:
@@ -259,10 +259,10 @@ def try_once(name: CarrierName, data_dir: DataDir = DATA_DIR, database_url: Data
     """Connect, bind and unbind once, and show what the carrier says. Exit 1 if it cannot be used."""
     from clarion.carriers.smpp.probe import probe
     from clarion.carriers.smpp.settings import parse_url
-    from clarion.store import tenants
+    from clarion.store import carriers
 
     async def work(runtime: "Runtime") -> "ProbeResult":
-        url, password = await runtime.store.read(tenants.carrier_login, name)
+        url, password = await runtime.store.read(carriers.carrier_login, name)
         return await probe(parse_url(url, password), runtime.timer)
 
     result = with_database(data_dir, database_url, work)
@@ -287,11 +287,11 @@ def remove(
 
     What waits for it takes another route, or is refused and its money given back.
     """
-    from clarion.store import tenants
+    from clarion.store import carriers
 
     if not yes and sys.stdin.isatty():
         typer.confirm(f"Remove the carrier {name}? What waits for it takes another route or is refused.", abort=True)
-    removed = with_database(data_dir, database_url, lambda runtime: runtime.store.write(tenants.remove_carrier, name))
+    removed = with_database(data_dir, database_url, lambda runtime: runtime.store.write(carriers.remove_carrier, name))
     if as_json:
         print_json({"id": removed.id, "name": name, "waiting": removed.waiting})
     else:

@@ -13,13 +13,11 @@ from clarion.core.layout import CHUNK_MESSAGES_MAX
 from clarion.core.routes import Health
 from clarion.core.states import State
 from clarion.store import failover, parts, rows
-from clarion.store.catalog import Catalog
+from clarion.store.catalog import SIMULATOR, Catalog
 from clarion.store.deliveries import record
 from clarion.store.facts import fact_of
 
 SLICE = 500
-
-SIMULATOR = "simulator"
 
 
 class Source(NamedTuple):
