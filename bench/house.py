@@ -16,9 +16,10 @@ from bench.processes import Program
 from sqlalchemy import Connection
 
 from clarion.runtime import Runtime
-from clarion.store import money, rows, tenants
+from clarion.store import carriers, money, rows, tenants
+from clarion.store.carriers import NewCarrier
 from clarion.store.migrate import migrate
-from clarion.store.tenants import NewCarrier, NewKey, NewOrganization
+from clarion.store.tenants import NewKey, NewOrganization
 from clarion.wiring.opening import database_url, open_runtime
 
 PRICE = "1.00"
@@ -178,7 +179,7 @@ def furnish(connection: Connection, runtime: Runtime, port: int, carrier: Carrie
         money.top_up(connection, organization_id, PURSE_MILLI, now)
         keys.append(token)
     url = f"smpp://clarion@127.0.0.1:{port}?window={carrier.window}&binds={carrier.binds}"
-    tenants.add_carrier(connection, NewCarrier("bench", url, "", "", PRICE), now)
+    carriers.add_carrier(connection, NewCarrier("bench", url, "", "", PRICE), now)
     return tuple(keys)
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from tests.acceptance.accounts import assert_exact
 from tests.acceptance.harness import PATIENCE_S, Server, SmscProcess, server, smsc_process, until
 
-from clarion.store import doctor, tenants
+from clarion.store import carriers, doctor
 from clarion.wiring.machine import SystemClock
 
 RECIPIENTS = 3_000
@@ -33,7 +33,7 @@ async def until_health(here: Server, name: str, well: float) -> None:
 def add_carriers(connection: Connection, ports: Mapping[str, int]) -> None:
     for name, port in ports.items():
         url = f"smpp://clarion@127.0.0.1:{port}?window={WINDOW}&rate={RATE}"
-        tenants.add_carrier(connection, tenants.NewCarrier(name, url, "", "", "1.00", weight=WEIGHTS[name]), SystemClock().now())
+        carriers.add_carrier(connection, carriers.NewCarrier(name, url, "", "", "1.00", weight=WEIGHTS[name]), SystemClock().now())
 
 
 async def all_bound(here: Server) -> None:

@@ -25,7 +25,7 @@ from clarion.broker.local import LocalBroker
 from clarion.core.rates import Admission
 from clarion.flow.settings import Settings
 from clarion.runtime import Runtime
-from clarion.store import Store, binds, chunks, deliveries, marks, money, tables
+from clarion.store import Store, binds, chunks, deliveries, facts, marks, money, tables
 from clarion.store.catalog import raise_version
 from clarion.store.engine import open_store
 from clarion.wiring.machine import SystemIds, SystemRandom, SystemTimer
@@ -99,7 +99,7 @@ class World:
         return await self.store.write(_mark_all, self.clock.time)
 
     async def end(self, marked: marks.Marked, state: str, reason: str | None = None) -> None:
-        fact = deliveries.Fact(
+        fact = facts.Fact(
             marked.message_id,
             marked.chunk_id,
             marked.broadcast_id,

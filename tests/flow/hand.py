@@ -21,7 +21,7 @@ from clarion.store import Store, binds, marks, outcomes, receipts, reroutes, vie
 from clarion.store import tables as t
 from clarion.store.binds import Lease
 from clarion.store.catalog import Organization, load_organization
-from clarion.store.deliveries import Fact
+from clarion.store.facts import Fact
 from clarion.store.marks import Marked, Taken
 from clarion.store.outcomes import Batch
 from clarion.store.receipts import Recorded

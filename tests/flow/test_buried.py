@@ -4,8 +4,8 @@ import pytest
 from tests.flow.hand import Hand, by_hand
 
 from clarion.core.states import State
-from clarion.store import Store, binds, chunks, tenants
-from clarion.store.deliveries import Fact
+from clarion.store import Store, binds, carriers, chunks
+from clarion.store.facts import Fact
 from clarion.store.marks import Marked
 
 
@@ -19,7 +19,7 @@ async def test_a_removed_carriers_dead_bind_gives_its_chunks_back(hand: Hand) ->
     accepted = await hand.accept(30, lane=1)
     await hand.lease()
     assert len((await hand.take(room=10)).messages) == 10
-    await hand.store.write(tenants.remove_carrier, "one")
+    await hand.store.write(carriers.remove_carrier, "one")
     await hand.run("UPDATE binds SET lease_until = 0")
     assert await hand.store.write(binds.bury, hand.store.owner + 1_000, hand.at) == 10
     assert await hand.store.write(binds.bury, hand.store.owner + 1_000, hand.at) == 0

@@ -21,8 +21,8 @@ from clarion.flow.order import Accepted
 from clarion.simulator import SmscSettings, garbage
 from clarion.store import Store
 from clarion.store import tables as t
+from clarion.store.carriers import BindView, list_carriers
 from clarion.store.doctor import examine
-from clarion.store.tenants import BindView, list_carriers
 from clarion.store.views import BroadcastView
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

@@ -10,7 +10,7 @@ from clarion.carriers.smpp.settings import SmppSettings
 from clarion.core.states import Outcome
 from clarion.flow.dispatch.dispatcher import LATER_MICROS, THROTTLED_MAX
 from clarion.flow.dispatch.journey import CUT_OTHERWISE
-from clarion.store import Store, binds, doctor, tenants
+from clarion.store import Store, binds, carriers, doctor
 from clarion.store import tables as t
 from clarion.store.failover import TAKES_NO_MORE
 
@@ -161,7 +161,7 @@ async def test_a_removed_carriers_begun_messages_are_refused_and_the_others_take
     await one_taken(made)
     await made.hand.accept(1, text=LONG)
     await made.hand.carrier("two")
-    await made.hand.store.write(tenants.remove_carrier, "one")
+    await made.hand.store.write(carriers.remove_carrier, "one")
     await made.hand.reroute()
     assert await made.hand.all(sa.select(d.state, d.reason)) == [("refused", TAKES_NO_MORE)]
     chunk = sa.select(t.chunks.c.carrier_id).order_by(t.chunks.c.id)

@@ -17,7 +17,7 @@ from clarion.core.states import State
 from clarion.flow import plan
 from clarion.flow.health import Watch
 from clarion.flow.sweep import Sweeper
-from clarion.store import Store, binds, carriers, doctor, reroutes, tenants
+from clarion.store import Store, binds, carriers, doctor, reroutes
 from clarion.store import tables as t
 from clarion.store.binds import Lease
 from clarion.store.catalog import Carrier
@@ -232,7 +232,7 @@ async def test_a_message_of_which_a_part_was_taken_stays_with_its_carrier(hand: 
 
 
 async def test_the_simulator_neither_gives_nor_takes(hand: Hand) -> None:
-    simulator = await hand.store.write(tenants.put_simulator, NOBODY, hand.at)
+    simulator = await hand.store.write(carriers.put_simulator, NOBODY, hand.at)
     await hand.accept(5)
     await health(hand, hand.carrier_id, "out")
     assert await hand.reroute() == 0
@@ -305,7 +305,7 @@ async def test_a_carrier_that_is_not_bound_is_out_for_all_processes_and_well_whe
     await hand.store.write(binds.note_state, lease.bind_id, lease.fence, "bound", "", hand.at)
     await watch.look()
     assert (await told(hand))[:2] == ("well", "bound again")
-    ((listed,),) = [(view,) for view in await hand.store.read(tenants.list_carriers)]
+    ((listed,),) = [(view,) for view in await hand.store.read(carriers.list_carriers)]
     assert (listed.health, listed.health_since_at) == ("well", hand.at)
 
 

@@ -12,7 +12,7 @@ from clarion.core.text import measure
 from clarion.simulator.settings import SmscSettings
 from clarion.store import Store, doctor, orphans
 from clarion.store import tables as t
-from clarion.store.deliveries import PartFact
+from clarion.store.facts import PartFact
 from clarion.store.marks import Marked
 
 TEXTS = {"gsm7": "0123456789" * 35 + "{}€" * 10, "ucs2": "Привет, как дела? " * 9}

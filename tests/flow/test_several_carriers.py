@@ -19,9 +19,9 @@ from clarion.flow.health import Watch
 from clarion.flow.order import Accepted
 from clarion.simulator.settings import SmscSettings
 from clarion.simulator.smsc import Smsc
-from clarion.store import Store, doctor, tenants
+from clarion.store import Store, doctor
 from clarion.store import tables as t
-from clarion.store.carriers import CarrierChange, change_carrier
+from clarion.store.carriers import CarrierChange, change_carrier, remove_carrier
 
 PRICE = 100_000
 WINDOW = 20
@@ -199,7 +199,7 @@ async def test_one_is_removed_in_mid_broadcast(store: Store, tmp_path: Path, mon
         here.begin()
         accepted = await here.accept(numbers(1_500))
         await carriers.until(lambda: carriers.taken("two") > 100)
-        await here.runtime.store.write(tenants.remove_carrier, "two")
+        await here.runtime.store.write(remove_carrier, "two")
         states = await carriers.exact(accepted)
         assert states == {"delivered": 1_500}
         assert 100 < carriers.taken("two") < 1_000

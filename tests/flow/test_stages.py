@@ -13,7 +13,7 @@ from clarion.flow import plan
 from clarion.store import Store, chunks, marks
 from clarion.store import tables as t
 from clarion.store.chunks import READY_CHUNKS_MAX
-from clarion.store.deliveries import AttemptFact
+from clarion.store.facts import AttemptFact
 from clarion.store.marks import TURN_MESSAGES
 
 CHUNKS = sa.select(t.chunks.c.id, t.chunks.c.state).order_by(t.chunks.c.id)

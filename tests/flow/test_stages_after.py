@@ -14,7 +14,7 @@ from clarion.carriers.interface import InboundText, Receipt
 from clarion.flow import plan
 from clarion.flow.receive import Receiver
 from clarion.flow.sweep import Sweeper
-from clarion.store import Store, binds, carriers, housekeeping, marks, reroutes, tenants
+from clarion.store import Store, binds, carriers, housekeeping, marks, reroutes
 from clarion.store import tables as t
 from clarion.store.outcomes import LateAnswer
 
@@ -185,7 +185,7 @@ class TestSweep:
         await plan.plan(hand.runtime)
         messages = (await hand.take(10, carrier_id=two)).messages
         await hand.record([fact(message, "retry", two, attempt=2, due_at=hand.at) for message in messages[:5]])
-        await hand.store.write(tenants.remove_carrier, "two")
+        await hand.store.write(carriers.remove_carrier, "two")
         await hand.settings.refresh()
         sweeper = Sweeper(hand.runtime, hand.settings)
         await sweeper.sweep()
@@ -227,7 +227,7 @@ class TestSweep:
     async def test_without_another_route_they_are_refused_and_released(self, hand: Hand) -> None:
         accepted = await hand.accept(700, lane=2)
         before = await hand.all(MONEY)
-        await hand.store.write(tenants.remove_carrier, "one")
+        await hand.store.write(carriers.remove_carrier, "one")
         await hand.settings.refresh()
         sweeper = Sweeper(hand.runtime, hand.settings)
         for _ in range(2):
@@ -243,7 +243,7 @@ class TestSweep:
         await hand.run("UPDATE settings SET version = version + 1")
         await hand.settings.refresh()
         await hand.accept(3)
-        await hand.store.write(tenants.retire_simulator)
+        await hand.store.write(carriers.retire_simulator)
         await hand.run("UPDATE carriers SET state = 'removed'")
         await hand.carrier("real")
         await Sweeper(hand.runtime, hand.settings).sweep()
@@ -261,7 +261,7 @@ class TestSweep:
         await hand.record([fact(message, state, two, attempt=2, due_at=hand.at)])
         lease = await hand.lease(1, two)
         if task == "reroute":
-            await hand.store.write(tenants.remove_carrier, "two")
+            await hand.store.write(carriers.remove_carrier, "two")
             await hand.settings.refresh()
         else:
             hand.clock.at += 4 * DAY

@@ -9,7 +9,7 @@ from clarion.store import Store, campaigns, contacts, families
 from clarion.store.campaigns import CampaignDraft
 from clarion.store.catalog import Organization, load_organization
 from clarion.store.contacts import ContactDraft
-from clarion.store.tenants import AlreadyThere
+from clarion.store.errors import AlreadyThere
 
 NOW = 1_763_856_000_000_000
 

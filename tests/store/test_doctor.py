@@ -11,6 +11,7 @@ from clarion.store import (
     Store,
     binds,
     broadcasts,
+    carriers,
     catalog,
     deliveries,
     history,
@@ -24,8 +25,8 @@ from clarion.store import (
     wallets,
     whole,
 )
-from clarion.store.deliveries import AttemptFact, Fact
 from clarion.store.doctor import CHECKS, EXAMPLES_MAX, examine
+from clarion.store.facts import AttemptFact, Fact
 from clarion.store.whole import Built
 from clarion.wiring.machine import SystemIds
 
@@ -35,7 +36,7 @@ NOW = 1_774_700_000_000_000
 HOUR = 3_600_000_000
 PRICE = 100_000
 ORGANIZATION = tenants.NewOrganization("Acme")
-NORTH = tenants.NewCarrier("north", "smpp://acme@127.0.0.1:2775", "", "", "1.00")
+NORTH = carriers.NewCarrier("north", "smpp://acme@127.0.0.1:2775", "", "", "1.00")
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ async def world(store: Store) -> Store:
     acme = await store.read(catalog.load_organization, "Acme")
     assert acme is not None
     await store.write(wallets.top_up_wallet, acme, 50 * PRICE, NOW)
-    carrier_id = await store.write(tenants.add_carrier, NORTH, NOW)
+    carrier_id = await store.write(carriers.add_carrier, NORTH, NOW)
     draft = broadcasts.Draft(public_id, acme.id, None, "talkntalk", 0, None, "Hello", None, NOW + 72 * HOUR, NOW)
 
     def build(reserved: broadcasts.Reserved) -> Built:

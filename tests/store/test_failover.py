@@ -6,9 +6,9 @@ from tests.flow.hand import DAY, PRICE, SECOND, fact, note
 from tests.store.ways import ATTEMPTS, ENDS, NO, Ways, ways_of
 
 from clarion.core.states import State
-from clarion.store import Store, binds, control, history, housekeeping, optouts, orphans, outcomes, receipts, tenants
+from clarion.store import Store, binds, carriers, control, history, housekeeping, optouts, orphans, outcomes, receipts
 from clarion.store import tables as t
-from clarion.store.deliveries import PartFact
+from clarion.store.facts import PartFact
 from clarion.store.outcomes import Batch
 
 d, a = t.deliveries.c, t.attempts.c
@@ -340,7 +340,7 @@ async def test_what_is_removed_takes_a_route_that_has_not_had_it(ways: Ways) -> 
     await ways.refuse(message, ways.one)
     lease = await ways.hand.lease(carrier_id=ways.two)
     await ways.hand.store.write(binds.release, lease.bind_id, lease.fence, ways.hand.at)
-    await ways.hand.store.write(tenants.remove_carrier, "two")
+    await ways.hand.store.write(carriers.remove_carrier, "two")
     await ways.hand.reroute()
     assert await ways.rows() == [("retry", 3, ways.three, 0)]
     await ways.exact()

@@ -14,7 +14,7 @@ from clarion.core.submission import Receipt
 from clarion.store import Store, deliveries, outcomes, receipts
 from clarion.store import tables as t
 from clarion.store.catalog import Catalog
-from clarion.store.deliveries import Fact
+from clarion.store.facts import Fact
 from clarion.store.outcomes import Batch, LateAnswer
 
 MESSAGES = 6

@@ -10,7 +10,7 @@ from tests.flow.hand import PRICE, Hand, about, by_hand, fact
 from clarion.core.states import State
 from clarion.store import Store, doctor
 from clarion.store import tables as t
-from clarion.store.deliveries import AttemptFact
+from clarion.store.facts import AttemptFact
 from clarion.store.marks import Marked
 
 BEFORE = 10 * PRICE

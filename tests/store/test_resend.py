@@ -10,7 +10,7 @@ from clarion.core.states import State
 from clarion.flow.sweep import Sweeper
 from clarion.store import Store, housekeeping, orphans
 from clarion.store import tables as t
-from clarion.store.deliveries import PartFact
+from clarion.store.facts import PartFact
 from clarion.store.marks import Marked
 from clarion.store.outcomes import Batch
 

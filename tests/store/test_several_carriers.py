@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from clarion.store import Store, catalog, rows, tenants
-from clarion.store.carriers import CarrierChange, change_carrier
+from clarion.store import Store, carriers, catalog, rows, tenants
+from clarion.store.carriers import CarrierChange, NewCarrier, change_carrier
 from clarion.store.catalog import Catalog, Organization
-from clarion.store.tenants import NewCarrier, NewOrganization
+from clarion.store.tenants import NewOrganization
 from clarion.wiring.machine import SystemIds
 
 NOW = 1_774_700_000_000_000
@@ -16,7 +16,7 @@ KENYAN = 254_712_345_678
 
 
 async def carrier(store: Store, name: str, prefix: str = "254", url: str = "smpp://a@127.0.0.1", **columns: Any) -> int:
-    carrier_id = await store.write(tenants.add_carrier, NewCarrier(name, url, "", prefix, "1.00"), NOW)
+    carrier_id = await store.write(carriers.add_carrier, NewCarrier(name, url, "", prefix, "1.00"), NOW)
     for column, value in columns.items():
         table, key = ("routes", "carrier_id") if column == "weight" else ("carriers", "id")
         await store.write(rows.all, f"UPDATE {table} SET {column} = :value WHERE {key} = :id", value=value, id=carrier_id)
@@ -41,17 +41,17 @@ async def test_the_order_has_prefix_weight_health_and_senders_and_no_receivers(s
     out = await carrier(store, "out", "2547", health="out")
     short = await carrier(store, "short", senders="numbers short", url="smpp://a@127.0.0.1?sender=40404")
     await carrier(store, "deaf", "2547", url="smpp://a@127.0.0.1?bind=receiver")
-    simulator = await store.write(tenants.put_simulator, "smpp://simulator@127.0.0.1:1", NOW)
+    simulator = await store.write(carriers.put_simulator, "smpp://simulator@127.0.0.1:1", NOW)
     found = await load(store)
     assert found.carriers_for(KENYAN, "CLARION") == (heavy, light, everywhere, out)
     assert found.carriers_for(KENYAN, "40404") == found.carriers_for(KENYAN, None) == (heavy, light, short, everywhere, out)
     assert found.carriers_for(49_151_000_000, "CLARION") == (everywhere,)
-    await store.write(tenants.remove_carrier, "everywhere")
+    await store.write(carriers.remove_carrier, "everywhere")
     assert (await load(store)).carriers_for(49_151_000_000, "CLARION") == (simulator,)
 
 
 async def test_the_simulator_takes_only_what_no_other_fits_even_one_that_is_out(store: Store) -> None:
-    simulator = await store.write(tenants.put_simulator, "smpp://simulator@127.0.0.1:1", NOW)
+    simulator = await store.write(carriers.put_simulator, "smpp://simulator@127.0.0.1:1", NOW)
     out = await carrier(store, "out", health="out", senders="names")
     found = await load(store)
     assert (found.carriers_for(KENYAN, "CLARION"), found.carriers_for(KENYAN, "40404")) == ((out,), (simulator,))
@@ -96,8 +96,8 @@ async def test_quotes_by_many_beginnings_share_as_one(store: Store, monkeypatch:
 async def test_the_price_is_the_first_carriers_whoever_takes_the_message(store: Store) -> None:
     organization = await acme(store)
     await carrier(store, "first")
-    second = await store.write(tenants.add_carrier, NewCarrier("second", "smpp://a@127.0.0.1", "", "254", "9.00", weight=100), NOW)
+    second = await store.write(carriers.add_carrier, NewCarrier("second", "smpp://a@127.0.0.1", "", "254", "9.00", weight=100), NOW)
     await store.write(change_carrier, "first", CarrierChange(price="3.00", weight=0))
     assert (await load(store)).quoting(organization, None)(KENYAN) == (second, 300_000)
-    await store.write(tenants.remove_carrier, "first")
+    await store.write(carriers.remove_carrier, "first")
     assert (await load(store)).quoting(organization, None)(KENYAN) == (second, 900_000)

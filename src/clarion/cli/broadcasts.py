@@ -8,11 +8,11 @@ from uuid import UUID
 
 import typer
 
-from clarion.cli.database import organization_named, with_database
+from clarion.cli.database import Shown, shown_organizations, with_database
 from clarion.cli.failures import Failure
 from clarion.cli.next_step import next_step
 from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, Json, OrganizationName, Yes, option
-from clarion.cli.output import amount, iso, local, money, print_facts, print_json, print_table, say, zone_of
+from clarion.cli.output import amount, iso, local, money, print_facts, print_json, print_table, say
 
 if TYPE_CHECKING:
     from clarion.runtime import Runtime
@@ -42,24 +42,22 @@ def show_list(
     as_json: Json = False,
 ) -> None:
     """List broadcasts, the newest first: look here before a request that timed out is sent again."""
-    from clarion.store import catalog, views
+    from clarion.store import views
 
-    async def work(runtime: "Runtime") -> "tuple[dict[int, Organization], list[BroadcastView]]":
-        read = runtime.store.read
-        owner = None if organization is None else await organization_named(runtime, organization)
+    async def work(runtime: "Runtime") -> "tuple[Shown, list[BroadcastView]]":
+        shown = await shown_organizations(runtime, organization)
         older = None if before is None else (await find(runtime, before)).id
-        every = {each.id: each for each in await read(catalog.load_organizations)}
-        return every, await read(views.broadcasts, None if owner is None else owner.id, older, limit)
+        return shown, await runtime.store.read(views.broadcasts, shown.owner_id, older, limit)
 
-    owners, found = with_database(data_dir, database_url, work)
+    shown, found = with_database(data_dir, database_url, work)
     if as_json:
-        print_json({"broadcasts": [fields(view, owners[view.organization_id]) for view in found]})
+        print_json({"broadcasts": [fields(view, shown.every[view.organization_id]) for view in found]})
         return
-    zone = zone_of(owner for owner in owners.values() if organization in {None, owner.name})
+    zone = shown.zone
     rows = [
         (
             str(view.public_id),
-            owners[view.organization_id].name,
+            shown.every[view.organization_id].name,
             local(view.created_at, zone),
             view.state,
             f"{view.recipients:,}",

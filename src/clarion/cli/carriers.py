@@ -1,83 +1,52 @@
 """`clarion carriers`: who takes the messages, over which connection, for which numbers and at what price."""
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from clarion.cli.carrier_options import (
+    CarrierName,
+    Cost,
+    NewCost,
+    NewPasswordFile,
+    NewPrice,
+    NewSenders,
+    NewUnknownAfter,
+    NewUnknownPolicy,
+    NewUrl,
+    NewWeight,
+    PasswordFile,
+    Prefix,
+    Price,
+    Senders,
+    UnknownAfter,
+    UnknownPolicy,
+    Url,
+    Weight,
+    check_amounts,
+    parse_senders,
+    parse_unknown_after,
+    parse_unknown_policy,
+    password_in,
+    prefix_digits,
+)
 from clarion.cli.database import with_database
 from clarion.cli.failures import Failure
 from clarion.cli.next_step import next_step
-from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, Json, Yes, option
+from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, Json, Yes
 from clarion.cli.output import iso, local, print_json, print_table, say, zone_of
 from clarion.core.carrier_url import only_receives
-from clarion.core.routes import WEIGHT_MAX, Health, Routing
-from clarion.core.sender import parse_kinds
+from clarion.core.routes import Health, Routing
 
 if TYPE_CHECKING:
     from clarion.carriers.smpp.probe import ProbeResult
     from clarion.runtime import Runtime
-    from clarion.store.tenants import BindView, CarrierView
+    from clarion.store.carriers import BindView, CarrierView
 
 app = typer.Typer(help="Who takes the messages, for which numbers, at what price.")
 
-UNKNOWN_AFTER_S_MAX = 30 * 86_400
-"""Receipts fit a message for seven days; what is open for longer holds money for nothing."""
-
-DIGITS_MAX = 15
-"""Of a number in E.164, so of a prefix too."""
-
 RECEIVES = "It only receives (bind=receiver): texts and receipts come in over it, and no message is ever sent to it."
-
-CarrierName = Annotated[str, typer.Argument(metavar="NAME", help="What it is called.")]
-Url = Annotated[
-    str,
-    typer.Argument(
-        metavar="URL",
-        help="smpp://system_id:password@host:2775?bind=transceiver&window=200&rate=0. "
-        "The window is how many messages may be unanswered, the rate how many segments a second it takes (0: no limit).",
-    ),
-]
-Price = Annotated[
-    str | None, option("--price", help="Of a segment, in the organization's currency.", metavar="AMOUNT", show_default="free")
-]
-Cost = Annotated[str | None, option("--cost", help="What the carrier takes for a segment.", metavar="AMOUNT", show_default=False)]
-Prefix = Annotated[str, option("--prefix", help="The numbers it takes, like +254.", metavar="DIGITS", show_default="all")]
-WEIGHT = "Its share among the carriers of its prefix; 0: only while the others are out."
-SENDERS = "The senders that it takes: any, or some of names, numbers, short (codes), with commas between."
-Weight = Annotated[int, option("--weight", help=WEIGHT, metavar="N", min=0, max=WEIGHT_MAX)]
-Senders = Annotated[str, option("--senders", help=SENDERS, metavar="KINDS")]
-UNKNOWN_AFTER = "After so long without an answer or a receipt it is decided what becomes of a message: 30m, 72h, 3d."
-UNKNOWN_POLICY = (
-    "What becomes of it. close: it is undetermined and its money goes back. resend: it is sent again, by the next route if there is "
-    "one, at most twice; recipients may get it more than once."
-)
-UnknownAfter = Annotated[str, option("--unknown-after", help=UNKNOWN_AFTER, metavar="TIME")]
-UnknownPolicy = Annotated[str, option("--unknown-policy", help=UNKNOWN_POLICY, metavar="close|resend")]
-# A default for `add` must not change what is there: these have names of their own in the environment and the settings file.
-NewUrl = Annotated[
-    str | None,
-    option("--url", prefix="NEW_", help="How it is spoken to, as with `add`; the password stays.", metavar="URL", show_default=False),
-]
-NewPrice = Annotated[
-    str | None,
-    option("--price", prefix="NEW_", help="Of a segment; what was accepted keeps its own.", metavar="AMOUNT", show_default=False),
-]
-NewCost = Annotated[str | None, option("--cost", prefix="NEW_", help="What the carrier takes.", metavar="AMOUNT", show_default=False)]
-NewWeight = Annotated[int | None, option("--weight", prefix="NEW_", help=WEIGHT, metavar="N", min=0, max=WEIGHT_MAX, show_default=False)]
-NewSenders = Annotated[str | None, option("--senders", prefix="NEW_", help=SENDERS, metavar="KINDS", show_default=False)]
-NewUnknownAfter = Annotated[str | None, option("--unknown-after", prefix="NEW_", help=UNKNOWN_AFTER, metavar="TIME", show_default=False)]
-NewUnknownPolicy = Annotated[
-    str | None, option("--unknown-policy", prefix="NEW_", help=UNKNOWN_POLICY, metavar="close|resend", show_default=False)
-]
-NewPasswordFile = Annotated[
-    Path | None, option("--password-file", prefix="NEW_", help="A file with another password.", metavar="FILE", show_default=False)
-]
-PasswordFile = Annotated[
-    Path | None,
-    option("--password-file", help="A file with the password, which the URL then leaves out.", metavar="FILE", show_default=False),
-]
 
 
 @app.command(
@@ -109,20 +78,19 @@ def add(
 ) -> None:
     """Add a carrier. A running server connects to it within two seconds."""
     from clarion.carriers.smpp.settings import parse_url, url_without_password
-    from clarion.store import tenants
+    from clarion.store import carriers
 
-    password = _password_in(password_file)
+    password = password_in(password_file)
     settings = parse_url(url, password)
-    for flag, value in (("--price", price), ("--cost", cost)):
-        _check_amount(flag, value)
-    kinds = _kinds(senders)
-    after_s, policy = _after_s(unknown_after), _policy(unknown_policy)
+    check_amounts(price, cost)
+    kinds = parse_senders(senders)
+    after_s, policy = parse_unknown_after(unknown_after), parse_unknown_policy(unknown_policy)
     bare, digits = url_without_password(url), prefix_digits(prefix)
-    new = tenants.NewCarrier(name, bare, settings.password, digits, price, cost, weight, kinds, after_s, policy)
+    new = carriers.NewCarrier(name, bare, settings.password, digits, price, cost, weight, kinds, after_s, policy)
 
     async def work(runtime: "Runtime") -> "CarrierView":
-        carrier_id = await runtime.store.write(tenants.add_carrier, new, runtime.clock.now())
-        return next(view for view in await runtime.store.read(tenants.list_carriers) if view.id == carrier_id)
+        carrier_id = await runtime.store.write(carriers.add_carrier, new, runtime.clock.now())
+        return next(view for view in await runtime.store.read(carriers.list_carriers) if view.id == carrier_id)
 
     made = with_database(data_dir, database_url, work)
     if as_json:
@@ -159,27 +127,26 @@ def change(
 ) -> None:
     """Change a carrier. A running server goes by it within two seconds; a window or a rate needs no new connection."""
     from clarion.carriers.smpp.settings import parse_url, url_without_password
-    from clarion.store import carriers, tenants
+    from clarion.store import carriers
 
     if (url, price, cost, weight, senders, unknown_after, unknown_policy, password_file) == (None,) * 8:
         raise Failure("There is nothing to change: name what, as `clarion carriers set --help` shows.", 2)
-    password = _password_in(password_file)
-    for flag, value in (("--price", price), ("--cost", cost)):
-        _check_amount(flag, value)
+    password = password_in(password_file)
+    check_amounts(price, cost)
     if url is not None:
         password = parse_url(url, password).password or password
-    kinds = None if senders is None else _kinds(senders) or ()
-    after_s = None if unknown_after is None else _after_s(unknown_after)
-    policy = None if unknown_policy is None else _policy(unknown_policy)
+    kinds = None if senders is None else parse_senders(senders) or ()
+    after_s = None if unknown_after is None else parse_unknown_after(unknown_after)
+    policy = None if unknown_policy is None else parse_unknown_policy(unknown_policy)
 
     async def work(runtime: "Runtime") -> "CarrierView":
-        known_url, known_password = await runtime.store.read(tenants.carrier_login, name)
+        known_url, known_password = await runtime.store.read(carriers.carrier_login, name)
         # What it will be must be of use, whichever half of it is another.
         parse_url(url or known_url, known_password if password is None else password)
         bare = None if url is None else url_without_password(url)
         changed = carriers.CarrierChange(bare, password, price, cost, weight, kinds, after_s, policy)
         carrier_id = await runtime.store.write(carriers.change_carrier, name, changed)
-        return next(view for view in await runtime.store.read(tenants.list_carriers) if view.id == carrier_id)
+        return next(view for view in await runtime.store.read(carriers.list_carriers) if view.id == carrier_id)
 
     made = with_database(data_dir, database_url, work)
     if as_json:
@@ -228,10 +195,10 @@ def routing(
 @app.command("list", epilog="clarion carriers list --json")
 def show_list(data_dir: DataDir = DATA_DIR, database_url: DatabaseUrl = None, as_json: Json = False) -> None:
     """List carriers: bound, connecting or refused with the carrier's own error, out or being probed, and since when. Never a password."""
-    from clarion.store import catalog, tenants
+    from clarion.store import carriers, catalog
 
     async def work(runtime: "Runtime") -> "tuple[list[CarrierView], str]":
-        return await runtime.store.read(tenants.list_carriers), zone_of(await runtime.store.read(catalog.load_organizations))
+        return await runtime.store.read(carriers.list_carriers), zone_of(await runtime.store.read(catalog.load_organizations))
 
     found, zone = with_database(data_dir, database_url, work)
     if as_json:
@@ -259,10 +226,10 @@ def try_once(name: CarrierName, data_dir: DataDir = DATA_DIR, database_url: Data
     """Connect, bind and unbind once, and show what the carrier says. Exit 1 if it cannot be used."""
     from clarion.carriers.smpp.probe import probe
     from clarion.carriers.smpp.settings import parse_url
-    from clarion.store import tenants
+    from clarion.store import carriers
 
     async def work(runtime: "Runtime") -> "ProbeResult":
-        url, password = await runtime.store.read(tenants.carrier_login, name)
+        url, password = await runtime.store.read(carriers.carrier_login, name)
         return await probe(parse_url(url, password), runtime.timer)
 
     result = with_database(data_dir, database_url, work)
@@ -287,74 +254,21 @@ def remove(
 
     What waits for it takes another route, or is refused and its money given back.
     """
-    from clarion.store import tenants
+    from clarion.store import carriers
 
     if not yes and sys.stdin.isatty():
         typer.confirm(f"Remove the carrier {name}? What waits for it takes another route or is refused.", abort=True)
-    removed = with_database(data_dir, database_url, lambda runtime: runtime.store.write(tenants.remove_carrier, name))
+    removed = with_database(data_dir, database_url, lambda runtime: runtime.store.write(carriers.remove_carrier, name))
     if as_json:
         print_json({"id": removed.id, "name": name, "waiting": removed.waiting})
     else:
         say(f"Removed the carrier {name}. {removed.waiting} messages that waited for it take another route or are refused, uncharged.")
 
 
-def _password_in(file: Path | None) -> str | None:
-    if file is None:
-        return None
-    try:
-        return file.read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Failure(f"The password file {file} cannot be read: {error}.", 2) from None
-
-
-def prefix_digits(prefix: str) -> str:
-    """The digits of a prefix, "" for everywhere. Raises Failure."""
-    digits = prefix.removeprefix("+")
-    if not digits:
-        return ""
-    if not (digits.isascii() and digits.isdecimal() and len(digits) <= DIGITS_MAX) or digits[0] == "0":
-        raise Failure(f"{prefix!r} is no prefix: write the country's code and what follows it, like +254 or 25471.", 2)
-    return digits
-
-
-def _after_s(text: str) -> int:
-    from clarion.core.durations import parse_duration
-
-    seconds = parse_duration(text.strip())
-    if seconds is None or not 1 <= seconds <= UNKNOWN_AFTER_S_MAX:
-        raise Failure(f"--unknown-after is a time of at most 30d, like 30m, 72h or 3d, not {text!r}.", 2)
-    return seconds
-
-
-def _policy(text: str) -> str:
-    if text not in {"close", "resend"}:
-        raise Failure(f"--unknown-policy is close or resend, not {text!r}.", 2)
-    return text
-
-
 def _unknown(carrier: "CarrierView") -> str:
     from clarion.core.durations import write_duration
 
     return f"{carrier.unknown_policy} after {write_duration(carrier.unknown_after_s)}"
-
-
-def _check_amount(flag: str, value: str | None) -> None:
-    """A price is read in each organization's currency; here, whether it is a price at all."""
-    from clarion.core.money import InvalidAmount, parse_amount
-
-    try:
-        below = value is not None and parse_amount(value, "CLF") < 0  # a currency of four decimals takes all that any other takes
-    except InvalidAmount as error:
-        raise Failure(f"{flag}: {error}.", 2) from None
-    if below:
-        raise Failure(f"{flag} is 0 or more, not {value}.", 2)
-
-
-def _kinds(senders: str) -> tuple[str, ...] | None:
-    try:
-        return parse_kinds(senders)
-    except ValueError as error:
-        raise Failure(f"--senders: {error}.", 2) from None
 
 
 def _senders(carrier: "CarrierView") -> str:

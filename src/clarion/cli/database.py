@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from clarion.cli.failures import Failure
+from clarion.cli.output import zone_of
 
 if TYPE_CHECKING:
     from clarion.runtime import Runtime
@@ -43,3 +44,28 @@ async def organization_named(runtime: "Runtime", name: str | None) -> "Organizat
         if organization.name == name:
             return organization
     raise Failure(f"There is no organization {name!r}; there are {names}.")
+
+
+class Shown(NamedTuple):
+    """Whose rows a list shows: those of `owner`, or everybody's where none was named. `every` organization is there by its id."""
+
+    owner: "Organization | None"
+    every: "dict[int, Organization]"
+
+    @property
+    def owner_id(self) -> int | None:
+        """What the store is asked for: None is everybody's."""
+        return None if self.owner is None else self.owner.id
+
+    @property
+    def zone(self) -> str:
+        """Of all times in the list."""
+        return zone_of(self.every.values() if self.owner is None else [self.owner])
+
+
+async def shown_organizations(runtime: "Runtime", name: str | None) -> Shown:
+    """What a list is about that may name an organization. Raises Failure as `organization_named`."""
+    from clarion.store import catalog
+
+    owner = None if name is None else await organization_named(runtime, name)
+    return Shown(owner, {each.id: each for each in await runtime.store.read(catalog.load_organizations)})

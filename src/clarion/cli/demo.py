@@ -136,14 +136,14 @@ async def _until_ready(server: "ChildServer", client: "VendorClient", timer: "Ti
 
 async def _require_simulator_only(data_dir: Path) -> None:
     """Raises Failure where another carrier would take the texts: the numbers are made up, and may be somebody's."""
-    from clarion.store import tenants
+    from clarion.store import carriers, catalog
     from clarion.store.errors import OlderDatabase
     from clarion.wiring.opening import open_database
 
     # The server migrates an older one; then it is looked at again.
     with contextlib.suppress(OlderDatabase):
         async with open_database(data_dir, None) as runtime:
-            real = [carrier.name for carrier in await runtime.store.read(tenants.list_carriers) if carrier.kind != tenants.SIMULATOR]
+            real = [carrier.name for carrier in await runtime.store.read(carriers.list_carriers) if carrier.kind != catalog.SIMULATOR]
             if real:
                 raise Failure(f"{data_dir} has the carrier {real[0]}, to which a demo sends nothing. Name another folder with --data-dir.")
 
@@ -152,7 +152,7 @@ async def _prepare(data_dir: Path, recipients: int) -> str:
     """Make a key, and put in the wallet what the broadcast will cost; returns the key."""
     from clarion.cli.database import organization_named
     from clarion.core.money import parse_amount
-    from clarion.store import tenants, wallets
+    from clarion.store import carriers, tenants, wallets
     from clarion.wiring.opening import open_database
 
     async with open_database(data_dir, None) as runtime:
@@ -160,7 +160,7 @@ async def _prepare(data_dir: Path, recipients: int) -> str:
         token = tenants.KEY_PREFIX + runtime.ids.token(tenants.KEY_CHARACTERS)
         now = runtime.clock.now()
         await runtime.store.write(tenants.create_key, tenants.NewKey(owner.id, "demo"), token, now)
-        needed_milli = recipients * parse_amount(tenants.SIMULATOR_PRICE, owner.currency)
+        needed_milli = recipients * parse_amount(carriers.SIMULATOR_PRICE, owner.currency)
         wallet = await runtime.store.read(wallets.wallet_of, owner.id)
         if wallet.available_milli < needed_milli:
             await runtime.store.write(wallets.top_up_wallet, owner, needed_milli - wallet.available_milli, now)

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clarion.cli.database import organization_named, with_database
+from clarion.cli.database import organization_named, shown_organizations, with_database
 from clarion.cli.failures import Failure
 from clarion.cli.moments import moment
 from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, Json, OrganizationName, Yes, option
-from clarion.cli.output import iso, local, print_json, print_table, say, zone_of
+from clarion.cli.output import iso, local, print_json, print_table, say
 
 if TYPE_CHECKING:
     from clarion.runtime import Runtime
@@ -86,12 +86,11 @@ def show_list(
     organization: OrganizationName = None, data_dir: DataDir = DATA_DIR, database_url: DatabaseUrl = None, as_json: Json = False
 ) -> None:
     """List keys by their first characters; revoked ones too."""
-    from clarion.store import catalog, tenants
+    from clarion.store import tenants
 
     async def work(runtime: "Runtime") -> "tuple[list[KeyView], str, int]":
-        owner = None if organization is None else await organization_named(runtime, organization)
-        zone = zone_of(await runtime.store.read(catalog.load_organizations) if owner is None else [owner])
-        return await runtime.store.read(tenants.list_keys, None if owner is None else owner.id), zone, runtime.clock.now()
+        shown = await shown_organizations(runtime, organization)
+        return await runtime.store.read(tenants.list_keys, shown.owner_id), shown.zone, runtime.clock.now()
 
     found, zone, now = with_database(data_dir, database_url, work)
     if as_json:

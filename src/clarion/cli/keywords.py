@@ -4,14 +4,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clarion.cli.database import organization_named, with_database
+from clarion.cli.database import Shown, organization_named, shown_organizations, with_database
 from clarion.cli.failures import Failure
 from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, Json, OrganizationName
-from clarion.cli.output import iso, local, print_json, print_table, say, zone_of
+from clarion.cli.output import iso, local, print_json, print_table, say
 
 if TYPE_CHECKING:
     from clarion.runtime import Runtime
-    from clarion.store.catalog import Organization
     from clarion.store.keywords import KeywordView
 
 app = typer.Typer(help="Sender ids that Teekrr's API takes as `keyword`.")
@@ -74,21 +73,19 @@ def show_list(
     organization: OrganizationName = None, data_dir: DataDir = DATA_DIR, database_url: DatabaseUrl = None, as_json: Json = False
 ) -> None:
     """List the keywords."""
-    from clarion.store import catalog, keywords
+    from clarion.store import keywords
 
-    async def work(runtime: "Runtime") -> "tuple[dict[int, Organization], list[KeywordView]]":
-        owner = None if organization is None else await organization_named(runtime, organization)
-        owners = {each.id: each for each in await runtime.store.read(catalog.load_organizations)}
-        return owners, await runtime.store.read(keywords.list_all, None if owner is None else owner.id)
+    async def work(runtime: "Runtime") -> "tuple[Shown, list[KeywordView]]":
+        shown = await shown_organizations(runtime, organization)
+        return shown, await runtime.store.read(keywords.list_all, shown.owner_id)
 
-    owners, found = with_database(data_dir, database_url, work)
+    shown, found = with_database(data_dir, database_url, work)
     if as_json:
-        shown = [
-            {"organization": owners[view.organization_id].name, "keyword": view.keyword, "created_at": iso(view.created_at)}
+        listed = [
+            {"organization": shown.every[view.organization_id].name, "keyword": view.keyword, "created_at": iso(view.created_at)}
             for view in found
         ]
-        print_json({"keywords": shown})
+        print_json({"keywords": listed})
         return
-    zone = zone_of(owner for owner in owners.values() if organization in {None, owner.name})
-    rows = [(owners[view.organization_id].name, view.keyword, local(view.created_at, zone)) for view in found]
-    print_table(["Organization", "Keyword", f"Registered ({zone})"], rows, "There is no keyword yet: clarion keywords add KEYWORD")
+    rows = [(shown.every[view.organization_id].name, view.keyword, local(view.created_at, shown.zone)) for view in found]
+    print_table(["Organization", "Keyword", f"Registered ({shown.zone})"], rows, "There is no keyword yet: clarion keywords add KEYWORD")

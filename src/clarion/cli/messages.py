@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from clarion.cli.broadcasts import find, message_id
-from clarion.cli.database import organization_named, with_database
+from clarion.cli.database import shown_organizations, with_database
 from clarion.cli.failures import Failure
 from clarion.cli.moments import moment
 from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, Json, OrganizationName, option
-from clarion.cli.output import amount, iso, local, money, print_facts, print_json, print_table, say, zone_of
+from clarion.cli.output import amount, iso, local, money, print_facts, print_json, print_table, say
 
 if TYPE_CHECKING:
     from clarion.runtime import Runtime
@@ -74,16 +74,14 @@ def show_list(
     as_json: Json = False,
 ) -> None:
     """List messages, the newest first."""
-    from clarion.store import catalog, message_lists
+    from clarion.store import message_lists
 
     most = limit or (None if as_csv else 20)
 
     async def work(runtime: "Runtime") -> None:
-        owners = {each.id: each for each in await runtime.store.read(catalog.load_organizations)}
-        owner = None if organization is None else await organization_named(runtime, organization)
-        home = owner or next(iter(owners.values()), None)
-        zone = zone_of(owners.values() if owner is None else [owner])
-        wanted = await _wanted(runtime, owner, home, zone, number, state, broadcast, since, until)
+        shown = await shown_organizations(runtime, organization)
+        home = shown.owner or next(iter(shown.every.values()), None)
+        wanted = await _wanted(runtime, shown.owner, home, shown.zone, number, state, broadcast, since, until)
         before_id = None if before is None else await _id_of(runtime, before)
         found: list[Listed] = []
         writer = _writer() if as_csv else None
@@ -96,10 +94,10 @@ def show_list(
             if writer is None:
                 found += page
             else:
-                listed = [_listed(each, owners[each.organization_id]) for each in page]
+                listed = [_listed(each, shown.every[each.organization_id]) for each in page]
                 writer.writerows([fields[column] for column in CSV_COLUMNS] for fields in listed)
         if not as_csv:
-            _print(found, owners, zone, full=done == most, as_json=as_json)
+            _print(found, shown.every, shown.zone, full=done == most, as_json=as_json)
 
     with_database(data_dir, database_url, work)
 

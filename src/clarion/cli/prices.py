@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clarion.cli.carriers import prefix_digits
+from clarion.cli.carrier_options import prefix_digits
 from clarion.cli.database import organization_named, with_database
 from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, Json, option
 from clarion.cli.output import print_json, print_table, say

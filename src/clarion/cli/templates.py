@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clarion.cli.database import organization_named, with_database
+from clarion.cli.database import Shown, organization_named, shown_organizations, with_database
 from clarion.cli.failures import Failure
 from clarion.cli.next_step import next_step
 from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, Json, OrganizationName, option
-from clarion.cli.output import iso, local, print_facts, print_json, print_table, say, zone_of
+from clarion.cli.output import iso, local, print_facts, print_json, print_table, say
 
 if TYPE_CHECKING:
     from clarion.runtime import Runtime
@@ -94,21 +94,20 @@ def show_list(
     organization: OrganizationName = None, data_dir: DataDir = DATA_DIR, database_url: DatabaseUrl = None, as_json: Json = False
 ) -> None:
     """List all versions of the templates."""
-    from clarion.store import catalog, templates
+    from clarion.store import templates
 
-    async def work(runtime: "Runtime") -> "tuple[dict[int, Organization], list[TemplateView]]":
-        owner = None if organization is None else await organization_named(runtime, organization)
-        owners = {each.id: each for each in await runtime.store.read(catalog.load_organizations)}
-        return owners, await runtime.store.read(templates.list_all, None if owner is None else owner.id)
+    async def work(runtime: "Runtime") -> "tuple[Shown, list[TemplateView]]":
+        shown = await shown_organizations(runtime, organization)
+        return shown, await runtime.store.read(templates.list_all, shown.owner_id)
 
-    owners, found = with_database(data_dir, database_url, work)
+    shown, found = with_database(data_dir, database_url, work)
     if as_json:
-        print_json({"templates": [_fields(view, owners[view.organization_id].name) for view in found]})
+        print_json({"templates": [_fields(view, shown.every[view.organization_id].name) for view in found]})
         return
-    zone = zone_of(owner for owner in owners.values() if organization in {None, owner.name})
+    zone = shown.zone
     rows = [
         (
-            owners[view.organization_id].name,
+            shown.every[view.organization_id].name,
             view.name,
             str(view.version),
             f"{view.state}{', in use' if view.in_use else ''}",

@@ -6,7 +6,8 @@ from sqlalchemy import Connection
 
 from clarion.core.states import State
 from clarion.store import owners, rows
-from clarion.store.deliveries import Fact, record
+from clarion.store.deliveries import record
+from clarion.store.facts import Fact
 
 
 class Lease(NamedTuple):
@@ -31,6 +32,8 @@ class Elsewhere(NamedTuple):
 
 LEASE_MICROS = 15 * 1_000_000
 """A process that has not renewed for so long is taken for dead. The fence makes that safe even where it only slept."""
+
+OWNER_GONE = "the process that sent it is gone"
 
 
 def next_fence(connection: Connection) -> int:
@@ -166,7 +169,7 @@ def note_state(connection: Connection, bind_id: int, fence: int, state: str, rea
 
 
 _DOUBT = (
-    "SELECT m.id, c.id, m.broadcast_id, m.organization_id, m.price_milli, c.carrier_id FROM chunks c"
+    "SELECT m.id, c.id, m.broadcast_id, m.organization_id, m.price_milli, 1, c.carrier_id FROM chunks c"
     " JOIN messages m ON m.id BETWEEN c.id AND c.marked_id LEFT JOIN deliveries d ON d.message_id = m.id"
     " WHERE c.state = 'claimed' AND c.bind_id = :bind_id AND d.message_id IS NULL"
 )
@@ -194,35 +197,10 @@ def _write_doubt(connection: Connection, bind_id: int, now: int) -> int:
         bind_id=bind_id,
     )
     facts = [
-        Fact(
-            message_id,
-            chunk_id,
-            broadcast_id,
-            organization_id,
-            price,
-            1,
-            State.UNKNOWN,
-            carrier_id,
-            None,
-            "the process that sent it is gone",
-        )
-        for message_id, chunk_id, broadcast_id, organization_id, price, carrier_id in rows.all(connection, _DOUBT, bind_id=bind_id)
-    ]
-    facts += [
-        Fact(
-            message_id,
-            chunk_id,
-            broadcast_id,
-            organization_id,
-            price,
-            attempt,
-            State.UNKNOWN,
-            carrier_id,
-            None,
-            "the process that sent it is gone",
-        )
-        for message_id, chunk_id, broadcast_id, organization_id, price, attempt, carrier_id in rows.all(
-            connection, _DOUBT_RETRIES, bind_id=bind_id
+        Fact(message_id, chunk_id, broadcast_id, organization_id, price_milli, attempt, State.UNKNOWN, carrier_id, None, OWNER_GONE)
+        for text in (_DOUBT, _DOUBT_RETRIES)
+        for message_id, chunk_id, broadcast_id, organization_id, price_milli, attempt, carrier_id in rows.all(
+            connection, text, bind_id=bind_id
         )
     ]
     rows.all(connection, _FREE, bind_id=bind_id)

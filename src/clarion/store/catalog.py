@@ -23,6 +23,9 @@ from clarion.core.routing import LongestPrefix
 from clarion.core.sender import kind_of
 from clarion.store import tables
 
+SIMULATOR = "simulator"
+"""The name and the kind of the built-in carrier."""
+
 
 @dataclass(frozen=True, slots=True)
 class Organization:
@@ -137,7 +140,7 @@ class Catalog:
     def simulated(self, carrier_id: int) -> bool:
         """Whether this carrier is the built-in simulator."""
         carrier = self.carriers.get(carrier_id)
-        return carrier is not None and carrier.kind == "simulator"
+        return carrier is not None and carrier.kind == SIMULATOR
 
     def bypassed(self, carrier_id: int) -> bool:
         """Whether a carrier is out and others are well: they take what they can of what waits for it."""

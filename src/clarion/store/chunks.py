@@ -3,7 +3,8 @@
 from sqlalchemy import Connection
 
 from clarion.store import rows
-from clarion.store.deliveries import Fact, record
+from clarion.store.deliveries import record
+from clarion.store.facts import Fact
 from clarion.store.interface import interactive
 
 READY_CHUNKS_MAX = 8

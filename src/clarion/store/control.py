@@ -11,8 +11,9 @@ from sqlalchemy import Connection
 from clarion.core.states import State
 from clarion.store import rows
 from clarion.store.chunks import pass_over
-from clarion.store.deliveries import Fact, advance, settle
+from clarion.store.deliveries import advance, settle
 from clarion.store.errors import StoreError
+from clarion.store.facts import Fact
 from clarion.store.interface import interactive
 
 SLICE = 500

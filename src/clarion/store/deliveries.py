@@ -6,72 +6,16 @@ that a guarded statement moved, which is what makes every charge happen once (la
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple, Protocol
 
 from msgspec import Struct
 from sqlalchemy import Connection
 
 from clarion.core.states import CHARGED, COUNTED, HELD, RANK, RELEASED, UNSETTLED, Money, State, money_of
 from clarion.store import money, rows
+from clarion.store.facts import AttemptFact, Fact, OfChunk, PartFact
 
 Moved = tuple[int, int, int, str, str, int]
 """A message that went from one state to another: chunk, broadcast, organization, old state, new state, price in thousandths."""
-
-
-class Fact(NamedTuple):
-    """What is known of a message after an attempt or a receipt.
-
-    `attempt` is the attempt that the fact is about, or for `retry` the one to come, on `carrier_id`, at `due_at`.
-    """
-
-    message_id: int
-    chunk_id: int
-    broadcast_id: int
-    organization_id: int
-    price_milli: int
-    attempt: int
-    state: str
-    carrier_id: int | None
-    reference: str | None
-    reason: str | None
-    due_at: int | None = None
-
-
-class OfChunk(Protocol):
-    """A message as far as counters and money have to know it."""
-
-    @property
-    def chunk_id(self) -> int: ...
-    @property
-    def broadcast_id(self) -> int: ...
-    @property
-    def organization_id(self) -> int: ...
-    @property
-    def price_milli(self) -> int: ...
-
-
-class PartFact(NamedTuple):
-    """What is known of one part of a long message."""
-
-    message_id: int
-    attempt: int
-    part: int
-    carrier_id: int
-    reference: str | None
-    state: str
-    reason: str | None
-    shape: str | None = None
-
-
-class AttemptFact(NamedTuple):
-    """How an attempt ended that is not the last one."""
-
-    message_id: int
-    attempt: int
-    carrier_id: int | None
-    reference: str | None
-    outcome: str
-    reason: str | None
 
 
 class _Held(Struct, frozen=True, gc=False, array_like=True):

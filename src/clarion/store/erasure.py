@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from clarion.core.phone import parse
 from clarion.core.states import HELD
 from clarion.store import rows
-from clarion.store.receipts import DAY_MICROS, REFERENCE_DAYS_MAX
+from clarion.store.candidates import DAY_MICROS, REFERENCE_DAYS_MAX
 
 ERASED = 0
 """The number of a message whose recipient was forgotten; no phone has it."""

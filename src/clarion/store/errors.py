@@ -7,7 +7,9 @@ StoreError
 ├── FolderInUse       another process serves this data folder
 ├── BackupRefused     there is nothing to be had this way, and how else
 ├── RestoreRefused    the copy cannot be used, or cannot be put there
-└── UnsupportedUrl    no engine for this URL, or its extra is not installed
+├── UnsupportedUrl    no engine for this URL, or its extra is not installed
+├── AlreadyThere      a name is taken
+└── NotThere          nothing has this name or id
 """
 
 
@@ -61,3 +63,11 @@ class OlderDatabase(StoreError):
         )
         self.found = found
         self.known = known
+
+
+class AlreadyThere(StoreError):
+    """The name is taken; the message is a sentence for people."""
+
+
+class NotThere(StoreError):
+    """Nothing has this name or id; the message is a sentence for people that names what there is."""

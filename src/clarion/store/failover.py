@@ -14,7 +14,8 @@ from clarion.core.carrier_url import only_receives
 from clarion.core.states import State
 from clarion.store import rows
 from clarion.store.catalog import Catalog
-from clarion.store.deliveries import AttemptFact, Fact, Moved, advance, record_attempts
+from clarion.store.deliveries import Moved, advance, record_attempts
+from clarion.store.facts import AttemptFact, Fact
 from clarion.store.parts import TAKEN
 
 RESENDS_MAX = 2

@@ -28,7 +28,7 @@ class Relative(NamedTuple):
 def create_child(connection: Connection, parent: Organization, name: str, contact_email: str, public_id: UUID, now: int) -> int:
     """Make an organization in the parent's currency, billing, region and zone, with an empty wallet of its own; returns its id.
 
-    Raises `tenants.AlreadyThere` where the parent has made one of this name.
+    Raises AlreadyThere where the parent has made one of this name.
     """
     new = NewOrganization(f"{parent.name}{SEPARATOR}{name}", parent.currency, parent.billing, 0, parent.region, parent.zone)
     child_id = create_organization(connection, new, public_id, now)

@@ -8,7 +8,8 @@ from clarion.core.states import State
 from clarion.store import failover, parts, rows
 from clarion.store.catalog import Catalog
 from clarion.store.chunks import pass_over
-from clarion.store.deliveries import AttemptFact, Fact, advance, record_attempts, settle
+from clarion.store.deliveries import advance, record_attempts, settle
+from clarion.store.facts import AttemptFact, Fact
 
 SLICE = 500
 

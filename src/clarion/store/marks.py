@@ -15,7 +15,8 @@ from sqlalchemy import Connection
 from clarion.core.states import RANK, State
 from clarion.core.submission import Submission
 from clarion.store import rows
-from clarion.store.deliveries import Fact, record, settle
+from clarion.store.deliveries import record, settle
+from clarion.store.facts import Fact, fact_of
 from clarion.store.interface import interactive
 from clarion.store.parts import Begun, begun
 
@@ -242,18 +243,9 @@ def _mark_retries(connection: Connection, carrier_id: int, fence: int, room: int
         return []
     due = {row[0]: (Marked(*row[:-1]), row[-1]) for row in found}
     passed = [
-        Fact(
-            message.message_id,
-            message.chunk_id,
-            message.broadcast_id,
-            message.organization_id,
-            message.price_milli,
-            message.attempt,
-            State.EXPIRED if opt_out is None else State.SUPPRESSED,
-            None,
-            None,
-            "validity_over" if opt_out is None else f"opted_out: {opt_out}",
-        )
+        fact_of(message, State.EXPIRED, None, reason="validity_over")
+        if opt_out is None
+        else fact_of(message, State.SUPPRESSED, None, reason=f"opted_out: {opt_out}")
         for message, opt_out in due.values()
         if opt_out is not None or (message.expires_at is not None and message.expires_at <= now)
     ]

@@ -13,8 +13,9 @@ from sqlalchemy import Connection
 from clarion.core.reference import FORMS
 from clarion.core.submission import Receipt
 from clarion.store import rows
+from clarion.store.candidates import by_reference, match
 from clarion.store.catalog import Catalog
-from clarion.store.receipts import apply, by_reference, match
+from clarion.store.receipts import apply
 from clarion.store.unknowns import Orphan, fit_unknowns
 
 ORPHANS_PER_SLICE = 500

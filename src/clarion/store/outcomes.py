@@ -11,17 +11,8 @@ from clarion.core.states import RANK, State
 from clarion.core.submission import Receipt
 from clarion.store import failover, ordinary, orphans, parts, rows
 from clarion.store.catalog import Catalog
-from clarion.store.deliveries import (
-    AttemptFact,
-    Fact,
-    PartFact,
-    advance,
-    count_moves,
-    record,
-    record_attempts,
-    settle,
-    settle_counted,
-)
+from clarion.store.deliveries import advance, count_moves, record, record_attempts, settle, settle_counted
+from clarion.store.facts import AttemptFact, Fact, PartFact, fact_of
 from clarion.store.marks import Marked
 from clarion.store.receipts import Recorded, record_receipts
 
@@ -114,7 +105,7 @@ def _record_sent(connection: Connection, carrier_id: int, sent: Sequence[tuple[M
         left = _insert_sent(connection, carrier_id, sent, now)
     if left:
         # They have a row already, so that this is a late fact.
-        late = [_sent_fact(carrier_id, message, reference) for message, reference in left]
+        late = [fact_of(message, State.SENT, carrier_id, reference) for message, reference in left]
         settle(connection, advance(connection, late, now), now)
 
 
@@ -127,21 +118,6 @@ def _insert_sent(
     taken = [message for message, _ in sent if inserted is None or message.message_id in inserted]
     settle_counted(connection, count_moves(taken, State.WAITING, State.SENT), now)
     return left
-
-
-def _sent_fact(carrier_id: int, message: Marked, reference: str | None) -> Fact:
-    return Fact(
-        message.message_id,
-        message.chunk_id,
-        message.broadcast_id,
-        message.organization_id,
-        message.price_milli,
-        message.attempt,
-        State.SENT,
-        carrier_id,
-        reference,
-        None,
-    )
 
 
 def _references(batch: Batch) -> Iterator[str]:

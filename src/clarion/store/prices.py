@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from clarion.core.money import parse_amount
 from clarion.store import tables
 from clarion.store.catalog import Organization, raise_version
-from clarion.store.tenants import NotThere
+from clarion.store.errors import NotThere
 
 
 class PriceView(NamedTuple):

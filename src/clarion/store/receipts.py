@@ -1,16 +1,10 @@
-"""Whose receipt is it (section 4 of the design): by the carrier's id in the form that fits, checked against the recipient.
+"""Receipts move the messages that they are about; what fits nothing yet is kept as an orphan and tried again."""
 
-The literal form alone is wrong: with hexadecimal answers and decimal receipts four in ten ids are some other message's. What fits
-nothing yet is kept as an orphan and tried again; two candidates are never guessed between.
-"""
-
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from msgspec import Struct
-from msgspec.structs import astuple, replace
+from msgspec.structs import astuple
 from sqlalchemy import Connection
 
 from clarion.core.carrier_url import one_receipt
@@ -18,17 +12,11 @@ from clarion.core.reference import FORMS
 from clarion.core.states import HELD, RANK, State
 from clarion.core.submission import Receipt
 from clarion.store import failover, ordinary, rows
+from clarion.store.candidates import DAY_MICROS, REFERENCE_DAYS_MAX, Candidate, match, tail
 from clarion.store.catalog import Catalog
-from clarion.store.deliveries import Fact, Moved, advance, count_moves, settle_counted
+from clarion.store.deliveries import Moved, advance, count_moves, settle_counted
+from clarion.store.facts import Fact, fact_of
 from clarion.store.parts import TAKEN
-
-REFERENCE_DAYS_MAX = 7
-"""Carriers use their ids again: older messages are no candidates."""
-
-TAIL_DIGITS = 8
-"""The recipient's last digits that must agree, or all that there are: carriers write the rest as they like."""
-
-DAY_MICROS = 86_400_000_000
 
 
 class Recorded(NamedTuple):
@@ -37,22 +25,6 @@ class Recorded(NamedTuple):
     matched: int
     orphaned: int
     forms: Counter[str]
-
-
-class Candidate(Struct, frozen=True, gc=False, array_like=True):
-    """A message, or a part of one, that a receipt may be about."""
-
-    message_id: int
-    chunk_id: int
-    attempt: int
-    recipient: int
-    broadcast_id: int
-    organization_id: int
-    price_milli: int
-    part: int  # 0: the message as a whole
-    state: str  # of the message, "" where the match is not with its last attempt
-    position: int = -1  # of the note, where it was found for one
-    spelling: str = ""  # of the note's id, that led here
 
 
 def record_receipts(
@@ -90,7 +62,7 @@ def _deliver(connection: Connection, carrier_id: int, form: str | None, notes: S
     spelled = [(position, read(note.reference), note) for position, note in enumerate(notes) if note.reference]
     seen = Counter([spelling for _, spelling, _ in spelled])
     receipts = [
-        (position, spelling, _tail(note.recipient))
+        (position, spelling, tail(note.recipient))
         for position, spelling, note in spelled
         if spelling is not None and note.state == State.DELIVERED and seen[spelling] == 1
     ]
@@ -108,111 +80,6 @@ _RECEIPT = {
 }
 
 
-def match(
-    connection: Connection, carrier_id: int, form: str | None, notes: Sequence[Receipt], now: int
-) -> tuple[dict[int, Candidate], Counter[str]]:
-    """The candidate of each note (by its position) that has exactly one. The known form is tried first, then all of them."""
-    found = _by_known_form(connection, carrier_id, form, notes, now) if form in FORMS else {}
-    left = [] if len(found) == len(notes) else [position for position in range(len(notes)) if position not in found]
-    votes: Counter[str] = Counter()
-    candidates: dict[int, dict[Candidate, list[str]]] = defaultdict(dict)
-    for source in (_IN_DELIVERIES, _IN_PARTS, _IN_ATTEMPTS) if left else ():
-        for position, some in _candidates(connection, source, carrier_id, notes, left, now).items():
-            candidates[position] |= some
-    for position, some in candidates.items():
-        if len(some) == 1:
-            (found[position],) = some
-            votes.update(*some.values())
-    return found, votes
-
-
-_SELECT = (
-    "SELECT {row}.message_id, d.chunk_id, {row}.attempt, m.recipient, m.broadcast_id, m.organization_id, m.price_milli, {part}, {state},"
-    " v.position, v.reference FROM v CROSS JOIN {joins} JOIN messages m ON m.id = {row}.message_id"
-    " WHERE {row}.carrier_id = :carrier_id AND {row}.carrier_reference = v.reference AND {row}.{time} > :since"
-)
-# CROSS JOIN, because without it SQLite begins at the carrier's rows, all of them, instead of the few of `v`.
-_IN_DELIVERIES = _SELECT.format(row="d", part="0", state="d.state", joins="deliveries d", time="updated_at")
-_IN_PARTS = _SELECT.format(
-    row="p", part="p.part", state="''", joins="parts p JOIN deliveries d ON d.message_id = p.message_id", time="updated_at"
-)
-_IN_ATTEMPTS = _SELECT.format(
-    row="a", part="0", state="''", joins="attempts a JOIN deliveries d ON d.message_id = a.message_id", time="ended_at"
-)
-
-
-def _by_known_form(connection: Connection, carrier_id: int, form: str, notes: Sequence[Receipt], now: int) -> dict[int, Candidate]:
-    """The ordinary case: single-part messages of a carrier whose form is known, each found by its one id."""
-    read = FORMS[form]
-    data = [
-        (position, spelling) for position, note in enumerate(notes) if note.reference and (spelling := read(note.reference)) is not None
-    ]
-    found: dict[int, Candidate] = {}
-    doubtful: set[int] = set()
-    for candidate in _look_up(connection, _IN_DELIVERIES, carrier_id, data, now):
-        position = candidate.position
-        written = notes[position].recipient
-        if written == str(candidate.recipient) or same_number(candidate.recipient, written):
-            if position in found:
-                doubtful.add(position)
-            found[position] = candidate
-    for position in doubtful:
-        del found[position]
-    return found
-
-
-def _candidates(
-    connection: Connection, source: str, carrier_id: int, notes: Sequence[Receipt], positions: Sequence[int], now: int
-) -> dict[int, dict[Candidate, list[str]]]:
-    """For each position its candidates under every form, and the form that leads to each where forms differ."""
-    led_by: dict[tuple[int, str], list[str]] = defaultdict(list)
-    for position in positions:
-        reference = notes[position].reference
-        for name, read in FORMS.items():
-            spelling = read(reference) if reference else None
-            if spelling is not None:
-                led_by[position, spelling].append(name)
-    result: dict[int, dict[Candidate, list[str]]] = defaultdict(dict)
-    for candidate in _look_up(connection, source, carrier_id, list(led_by), now):
-        if same_number(candidate.recipient, notes[candidate.position].recipient):
-            names = led_by[candidate.position, candidate.spelling]
-            # The same row, whichever form leads to it.
-            result[candidate.position][replace(candidate, spelling="")] = names if len(names) == 1 else []
-    return result
-
-
-def _look_up(connection: Connection, source: str, carrier_id: int, data: Sequence[tuple[int, str]], now: int) -> list[Candidate]:
-    return rows.read(
-        connection,
-        Candidate,
-        by_reference(connection, source) + rows.for_update(connection, "d"),
-        v=({"position": "int", "reference": "text"}, data),
-        carrier_id=carrier_id,
-        since=now - REFERENCE_DAYS_MAX * DAY_MICROS,
-    )
-
-
-_LOOKED_UP = r"CROSS JOIN LATERAL (SELECT * FROM \1 WHERE carrier_id = :carrier_id AND carrier_reference = v.reference OFFSET 0) \2"
-
-
-def by_reference(connection: Connection, text: str) -> str:
-    """The statement with the table that stands beside `v` looked up for each row of it, also where PostgreSQL would rather begin there.
-
-    It keeps what it has planned for a table that was nearly empty, and would read all of a carrier's rows for each batch.
-    """
-    return text if connection.dialect.name == "sqlite" else re.sub(r"CROSS JOIN (\w+) (\w+)", _LOOKED_UP, text, count=1)
-
-
-def same_number(recipient: int, written: str) -> bool:
-    """Whether a carrier's spelling of an address can be this number. A carrier that hides addresses writes none."""
-    known = str(recipient)
-    return written == known or known.endswith(_tail(written))
-
-
-def _tail(written: str) -> str:
-    return written.lstrip("+0")[-TAIL_DIGITS:]
-
-
 def apply(
     connection: Connection, carrier_id: int, matched: Sequence[tuple[Receipt, Candidate]], now: int, catalog: Catalog | None = None
 ) -> None:
@@ -228,7 +95,7 @@ def apply(
             if note.state == delivered or candidate.message_id not in ending:
                 ending[candidate.message_id] = (note, candidate)
         else:
-            facts.append(_fact(carrier_id, candidate, note.state, note.reason))
+            facts.append(fact_of_receipt(carrier_id, candidate, note))
     moved = _end_sent(connection, carrier_id, list(ending.values()), now, catalog)
     if facts:
         facts, failing_over = failed_over(connection, catalog, facts, now)
@@ -281,7 +148,7 @@ def _end_sent(
             delivered[candidate.attempt].append((candidate.message_id,))
             well.append(candidate)
         else:
-            failed.append(_fact(carrier_id, candidate, note.state, note.reason))
+            failed.append(fact_of(candidate, State.UNDELIVERED, carrier_id, reason=note.reason))
     elsewhere: list[Moved] = []
     if failed:
         failed, elsewhere = failed_over(connection, catalog, failed, now)
@@ -296,20 +163,9 @@ def _end_sent(
     return count_moves(well, State.SENT, end) + count_moves(failed, State.SENT, State.UNDELIVERED) + Counter(elsewhere)
 
 
-def _fact(carrier_id: int, candidate: Candidate, state: str, reason: str, reference: str | None = None) -> Fact:
-    # A receipt of any state is a taking too: what was unknown is at least sent (section 4, number 5).
-    return Fact(
-        message_id=candidate.message_id,
-        chunk_id=candidate.chunk_id,
-        broadcast_id=candidate.broadcast_id,
-        organization_id=candidate.organization_id,
-        price_milli=candidate.price_milli,
-        attempt=candidate.attempt,
-        state=state or State.SENT,
-        carrier_id=carrier_id,
-        reference=reference,
-        reason=reason if state == State.UNDELIVERED else None,
-    )
+def fact_of_receipt(carrier_id: int, candidate: Candidate, note: Receipt, reference: str | None = None) -> Fact:
+    """What a receipt says of its message. One of any state is a taking too: what was unknown is at least sent (section 4, number 5)."""
+    return fact_of(candidate, note.state or State.SENT, carrier_id, reference, note.reason if note.state == State.UNDELIVERED else None)
 
 
 def _apply_parts(
@@ -355,12 +211,12 @@ def _apply_parts(
         whole = len(states[key]) == last and all(state in TAKEN for state, _ in states[key].values())
         if failed is not None:
             if held[key[0]] and not whole and not last_for_all:
-                released.append(_fact(carrier_id, candidate, State.UNDETERMINED, ""))
-            facts.append(_fact(carrier_id, candidate, State.UNDELIVERED, failed))
+                released.append(fact_of(candidate, State.UNDETERMINED, carrier_id))
+            facts.append(fact_of(candidate, State.UNDELIVERED, carrier_id, reason=failed))
         elif all(states[key].get(part, ("", ""))[0] == State.DELIVERED for part in range(last if last_for_all else 1, last + 1)):
-            facts.append(_fact(carrier_id, candidate, State.DELIVERED, ""))
+            facts.append(fact_of(candidate, State.DELIVERED, carrier_id))
         elif whole:
-            facts.append(_fact(carrier_id, candidate, State.SENT, ""))
+            facts.append(fact_of(candidate, State.SENT, carrier_id))
     return released, facts
 
 

@@ -13,12 +13,11 @@ from clarion.core.layout import CHUNK_MESSAGES_MAX
 from clarion.core.routes import Health
 from clarion.core.states import State
 from clarion.store import failover, parts, rows
-from clarion.store.catalog import Catalog
-from clarion.store.deliveries import Fact, record
+from clarion.store.catalog import SIMULATOR, Catalog
+from clarion.store.deliveries import record
+from clarion.store.facts import fact_of
 
 SLICE = 500
-
-SIMULATOR = "simulator"
 
 
 class Source(NamedTuple):
@@ -186,7 +185,7 @@ def _scatter(
     begun = {} if chunk_id else parts.begun(connection, source.carrier_id, {message.message_id: message.attempt for message in waiting})
     for message in waiting:
         if message.message_id in begun:
-            facts.append(_fact(message, State.REFUSED, None, failover.TAKES_NO_MORE, None))
+            facts.append(fact_of(message, State.REFUSED, None, reason=failover.TAKES_NO_MORE))
             continue
         targets = _targets(catalog, source, message)
         if message.message_id in tried:
@@ -194,11 +193,11 @@ def _scatter(
         target = targets[message.message_id % len(targets)] if targets else None
         if target is None and not source.gone:
             if chunk_id:
-                facts.append(_fact(message, State.RETRY, source.carrier_id, source.reason, now))
+                facts.append(fact_of(message, State.RETRY, source.carrier_id, reason=source.reason, due_at=now))
         elif target is None:
-            facts.append(_fact(message, State.REFUSED, None, "no_route", None))
+            facts.append(fact_of(message, State.REFUSED, None, reason="no_route"))
         else:
-            facts.append(_fact(message, State.RETRY, target, source.reason, now))
+            facts.append(fact_of(message, State.RETRY, target, reason=source.reason, due_at=now))
     moved = sum(fact.carrier_id != source.carrier_id for fact in facts)
     if not moved:
         return 0
@@ -215,24 +214,6 @@ def _untried(catalog: Catalog, source: Source, message: _Waiting, targets: Seque
         return left
     every = catalog.carriers_for(message.recipient, message.sender)
     return tuple(carrier_id for carrier_id in every if carrier_id not in tried and not catalog.simulated(carrier_id))[:1]
-
-
-def _fact(message: _Waiting, state: State, carrier_id: int | None, reason: str, due_at: int | None) -> Fact:
-    """A retry carries the number of the attempt to come."""
-    attempt = message.attempt + 1 if state is State.RETRY else message.attempt
-    return Fact(
-        message.message_id,
-        message.chunk_id,
-        message.broadcast_id,
-        message.organization_id,
-        message.price_milli,
-        attempt,
-        state,
-        carrier_id,
-        None,
-        reason,
-        due_at,
-    )
 
 
 def _pass_to(connection: Connection, chunk_id: int, open_id: int) -> None:

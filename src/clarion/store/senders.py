@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from clarion.core.sender import same_sender
 from clarion.store import tables
 from clarion.store.catalog import raise_version
-from clarion.store.tenants import AlreadyThere, NotThere
+from clarion.store.errors import AlreadyThere, NotThere
 
 KINDS = ("transactional", "promotional")
 

@@ -14,9 +14,11 @@ from sqlalchemy import Connection
 from clarion.core.states import State
 from clarion.core.submission import Receipt
 from clarion.store import rows
+from clarion.store.candidates import DAY_MICROS, REFERENCE_DAYS_MAX, Candidate, same_number
 from clarion.store.catalog import Catalog
-from clarion.store.deliveries import Fact, advance, settle
-from clarion.store.receipts import DAY_MICROS, REFERENCE_DAYS_MAX, Candidate, apply, failed_over, has_one_receipt, same_number
+from clarion.store.deliveries import advance, settle
+from clarion.store.facts import Fact
+from clarion.store.receipts import apply, fact_of_receipt, failed_over, has_one_receipt
 
 
 class Orphan(NamedTuple):
@@ -112,7 +114,8 @@ def _apply_claims(
         if meant.segments > 1 and not whole:
             fitted += _apply_to_parts(connection, carrier_id, meant, {orphan_id: orphans[orphan_id].note for orphan_id in claimants}, now)
         elif len({orphans[orphan_id].note.reference for orphan_id in claimants}) == 1:
-            facts += [_fact(carrier_id, meant.candidate, orphans[orphan_id].note) for orphan_id in claimants]
+            notes = [orphans[orphan_id].note for orphan_id in claimants]
+            facts += [fact_of_receipt(carrier_id, meant.candidate, note, note.reference or None) for note in notes]
             fitted += claimants
     facts, moved = failed_over(connection, catalog, facts, now)
     settle(connection, moved + advance(connection, facts, now), now)
@@ -158,21 +161,6 @@ def _apply_to_parts(connection: Connection, carrier_id: int, meant: _Meant, clai
     )
     apply(connection, carrier_id, list(matched.values()), now)
     return list(matched)
-
-
-def _fact(carrier_id: int, candidate: Candidate, note: Receipt) -> Fact:
-    return Fact(
-        message_id=candidate.message_id,
-        chunk_id=candidate.chunk_id,
-        broadcast_id=candidate.broadcast_id,
-        organization_id=candidate.organization_id,
-        price_milli=candidate.price_milli,
-        attempt=candidate.attempt,
-        state=note.state or State.SENT,
-        carrier_id=carrier_id,
-        reference=note.reference or None,
-        reason=note.reason if note.state == State.UNDELIVERED else None,
-    )
 
 
 def same_sender(sender: str | None, written: str) -> bool:

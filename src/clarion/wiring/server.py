@@ -20,7 +20,7 @@ from clarion.api.limits import MemoryLimits, RequestLimits, SharedLimits
 from clarion.api.services import BODY_LIMIT_BYTES, OUTCOME_WAIT_S, POWERED_BY, Services
 from clarion.flow.settings import Settings
 from clarion.runtime import Runtime
-from clarion.store import tenants
+from clarion.store import carriers, tenants
 from clarion.store.engine import is_sqlite, sqlite_path
 from clarion.store.migrate import MigrationReport, migrate
 from clarion.store.sqlite import lock_folder
@@ -202,9 +202,9 @@ def _quieten_collector() -> None:
 async def _simulated(runtime: Runtime, *, wanted: bool) -> AsyncIterator[None]:
     """The built-in SMSC as a carrier, or word to the database that it is none."""
     if not wanted:
-        await runtime.store.write(tenants.retire_simulator)
+        await runtime.store.write(carriers.retire_simulator)
         yield
         return
     async with Simulated(runtime) as url:
-        await runtime.store.write(tenants.put_simulator, url, runtime.clock.now())
+        await runtime.store.write(carriers.put_simulator, url, runtime.clock.now())
         yield

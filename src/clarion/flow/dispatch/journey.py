@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from clarion.carriers.interface import Answer, Parts
 from clarion.core.states import Outcome, State
-from clarion.store.deliveries import AttemptFact, Fact, PartFact
+from clarion.store.facts import AttemptFact, Fact, PartFact, fact_of
 from clarion.store.marks import Marked
 from clarion.store.outcomes import Batch, LateAnswer
 from clarion.store.parts import Begun
@@ -127,18 +127,18 @@ class Ended:
             self.parts += [self._part(answer)._replace(shape=shape) for answer in journey.answers.values()]
         if outcome in {Outcome.UNREACHABLE, Outcome.THROTTLED}:
             self.attempts.append(AttemptFact(message.message_id, message.attempt, self._carrier_id, None, outcome, reason))
-            self.facts.append(self._fact(message, message.attempt + 1, State.RETRY, None, reason, retry_at))
+            self.facts.append(fact_of(message, State.RETRY, self._carrier_id, None, reason, retry_at))
             if journey.answers or journey.taken_before:
                 self.continued.append(message.message_id)
             return
-        self.facts.append(self._fact(message, message.attempt, State(outcome), reference, reason, None))
+        self.facts.append(fact_of(message, State(outcome), self._carrier_id, reference, reason))
         if outcome is Outcome.REFUSED and journey.refused_whole:
             self.elsewhere.add(message.message_id)
 
     def add_cut_otherwise(self, message: Marked) -> None:
         """A message whose missing parts would not fit to those that the carrier has: they are not given, and nobody else is asked."""
         self.message_ids.append(message.message_id)
-        self.facts.append(self._fact(message, message.attempt, State.REFUSED, None, CUT_OTHERWISE, None))
+        self.facts.append(fact_of(message, State.REFUSED, self._carrier_id, reason=CUT_OTHERWISE))
 
     def add_sent(self, message: Marked, answer: Answer) -> None:
         """The carrier took the only part of a message."""
@@ -146,7 +146,7 @@ class Ended:
         if message.attempt == 1:
             self.sent.append((message, answer.reference or None))
         else:
-            self.facts.append(self._fact(message, message.attempt, State.SENT, answer.reference or None, None, None))
+            self.facts.append(fact_of(message, State.SENT, self._carrier_id, answer.reference or None))
 
     def add_late(self, answer: Answer) -> None:
         """An answer to what was recorded as unknown: a fact all the same, of the part, or of the whole message.
@@ -159,21 +159,6 @@ class Ended:
         elif answer.outcome is not Outcome.UNKNOWN:
             state = State.SENT if answer.outcome is Outcome.SENT else State.REFUSED
             self.late.append(LateAnswer(submission.message_id, submission.attempt, state, answer.reference or None, answer.reason or None))
-
-    def _fact(self, message: Marked, attempt: int, state: State, reference: str | None, reason: str | None, due_at: int | None) -> Fact:
-        return Fact(
-            message.message_id,
-            message.chunk_id,
-            message.broadcast_id,
-            message.organization_id,
-            message.price_milli,
-            attempt,
-            state,
-            self._carrier_id,
-            reference,
-            reason,
-            due_at,
-        )
 
     def _part(self, answer: Answer) -> PartFact:
         submission = answer.submission

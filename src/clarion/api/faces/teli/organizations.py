@@ -17,8 +17,8 @@ from clarion.api.faces.teli.tenancy import UNKNOWN_ORGANIZATION
 from clarion.api.refusals import Code, Refusal
 from clarion.store import families
 from clarion.store.catalog import Organization
+from clarion.store.errors import AlreadyThere
 from clarion.store.families import Relative
-from clarion.store.tenants import AlreadyThere
 
 REGISTRATION = "not_started"
 """10DLC belongs to the carriers that one connects; nothing of it is registered here."""
