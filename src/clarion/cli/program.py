@@ -74,9 +74,8 @@ app.add_typer(simulator.app, name="simulator")
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line; returns the exit code: 0, 1 for what failed, 2 for what was typed wrongly, 130 after Ctrl-C."""
-    command = get_command(app)
     try:
-        code = command.main(_config_first(arguments) or ["--help"], prog_name="clarion", standalone_mode=False)
+        code = COMMAND.main(_config_first(arguments) or ["--help"], prog_name="clarion", standalone_mode=False)
         sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read our output has enough of it; the interpreter's own flush at the end must not fail over it again.
@@ -126,3 +125,7 @@ def clarion(
 ) -> None:
     """Sends bulk SMS over SMPP, follows every message to its end, and keeps the money right."""
     context.default_map = load_settings(config, context.command)
+
+
+COMMAND = get_command(app)
+"""Made once: it takes longer than most of the commands."""
