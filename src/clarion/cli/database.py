@@ -1,6 +1,7 @@
 """Commands that work on the database, beside a running server or without one."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
@@ -24,7 +25,8 @@ def with_database(data_dir: Path, database_url: str | None, work: "Callable[[Run
         async with open_database(data_dir, database_url) as runtime:
             return await work(runtime)
 
-    set_up_logs("terminal")
+    # What went well the command says itself.
+    set_up_logs("terminal", logging.WARNING)
     return asyncio.run(opened())
 
 

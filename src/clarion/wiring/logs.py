@@ -12,8 +12,8 @@ SECRETS = frozenset({"key", "password", "text", "message", "authorization", "tok
 """Fields that no event may carry, whoever wrote it."""
 
 
-def set_up_logs(form: str = "auto") -> None:
-    """Configure structlog and the standard library's loggers alike. `form` is auto, terminal or json."""
+def set_up_logs(form: str = "auto", least: int = logging.INFO) -> None:
+    """Configure structlog and the standard library's loggers alike. `form` is auto, terminal or json, `least` the level that is shown."""
     terminal = sys.stderr.isatty() if form == "auto" else form == "terminal"
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -30,7 +30,7 @@ def set_up_logs(form: str = "auto") -> None:
     )
     structlog.configure(
         processors=[*shared, *renderer],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(least),
         logger_factory=structlog.PrintLoggerFactory(cast("TextIO", Lossy(sys.stderr))),
         cache_logger_on_first_use=True,
     )
