@@ -3,19 +3,25 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from tests.carriers.scripted import ScriptedConnection, scripted_carrier
 from tests.flow.hand import counters_are_exact, ledger_is_exact
 from tests.flow.rig import PATIENCE_S, Road, numbers, road
 
+from clarion.carriers.smpp import pdu
 from clarion.flow import sweep
+from clarion.flow.order import Accepted
 from clarion.simulator.settings import SmscSettings
 from clarion.store import Store
 from clarion.store import tables as t
+from clarion.store.catalog import raise_version
+from clarion.wiring import connection
 from clarion.wiring.connections import Connections
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -97,6 +103,53 @@ async def test_a_stop_sends_the_rest_of_a_long_message_that_was_begun(store: Sto
         start_connections(here)
         await here.until(accepted, lambda v: v.counts["delivered"] == 2)
         assert set(taken(log).values()) == {3}
+        await check(here)
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An ending connection waits half a second for answers, not twelve."""
+    monkeypatch.setattr(connection, "GRACE_S", 0.5)
+
+
+@asynccontextmanager
+async def scripted_road(store: Store) -> AsyncIterator[tuple[Road, ScriptedConnection, Accepted]]:
+    """A road whose carrier is the test."""
+
+    def point_at(database: sa.Connection, port: int) -> None:
+        database.execute(sa.update(t.carriers).values(url=f"smpp://clarion@127.0.0.1:{port}?window=100"))
+        raise_version(database)
+
+    async with scripted_carrier() as carrier, road(store, begin=False) as here:
+        await store.write(point_at, carrier.port)
+        here.begin()
+        bound = await carrier.bound()
+        yield here, bound, await here.accept(numbers(3))
+
+
+@on_sqlite
+async def test_what_is_answered_together_with_the_unbind_counts(store: Store, hurried: None) -> None:
+    async with scripted_road(store) as (here, carrier, accepted):
+        submits = await carrier.submits(3)
+        stopping = asyncio.create_task(stop_connections(here))
+        unbind = await carrier.expect(pdu.UNBIND)
+        for submit in submits:
+            carrier.answer(submit)
+        carrier.send(pdu.UNBIND_RESP, 0, unbind.sequence)
+        await stopping
+        assert (await here.view(accepted)).counts["sent"] == 3
+        await check(here)
+
+
+@on_sqlite
+async def test_what_a_closed_bind_leaves_unanswered_is_unknown_for_that_reason(store: Store, hurried: None) -> None:
+    async with scripted_road(store) as (here, carrier, _):
+        await carrier.submits(3)
+        stopping = asyncio.create_task(stop_connections(here))
+        unbind = await carrier.expect(pdu.UNBIND)
+        carrier.send(pdu.UNBIND_RESP, 0, unbind.sequence)
+        await stopping
+        assert await here.all(sa.select(t.deliveries.c.state, t.deliveries.c.reason)) == [("unknown", "the bind was closed")] * 3
         await check(here)
 
 

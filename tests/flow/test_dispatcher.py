@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from tests.flow.hand import PRICE, Hand, by_hand
+from tests.flow.hand import HOUR, PRICE, SECOND, Hand, by_hand
 
 from clarion.carriers.interface import Answer, Parts, Place, Submission
 from clarion.carriers.smpp.parts import cut
@@ -14,7 +14,7 @@ from clarion.core.rates import TokenBucket
 from clarion.core.states import Outcome
 from clarion.flow.dispatch import Dispatcher
 from clarion.flow.dispatch.dispatcher import THROTTLED_MAX
-from clarion.store import Store, chunks
+from clarion.store import Store, chunks, housekeeping
 from clarion.store import tables as t
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -161,6 +161,40 @@ async def test_a_throttling_answer_behind_an_unknown_gives_nothing_again(store: 
     assert made.bind.given == [submission]
     assert made.dispatcher.doubt == 0
     assert [state for state, _, _ in await made.hand.all(DELIVERIES)] == ["refused"]
+    await made.hand.check()
+
+
+async def resent(made: Desk) -> list[Submission]:
+    """What goes out of a message that was lost, an hour later under the policy `resend`."""
+    await made.hand.run(f"UPDATE carriers SET unknown_policy = 'resend', unknown_after_s = {HOUR // SECOND}")
+    await made.hand.run("UPDATE settings SET version = version + 1")
+    await made.hand.settings.refresh()
+    made.hand.clock.at += HOUR
+    before = len(made.bind.given)
+    assert await made.hand.store.write(housekeeping.resend_unknowns, await made.hand.settings.catalog(), made.hand.at) == (1, 0)
+    await made.step()
+    return made.bind.given[before:]
+
+
+@pytest.mark.parametrize("said", [Outcome.THROTTLED, Outcome.REFUSED, Outcome.SENT, Outcome.UNKNOWN])
+@pytest.mark.parametrize("text", ["Hello", LONG])
+async def test_an_answer_to_an_earlier_attempt_is_none_to_this_one(store: Store, said: Outcome, text: str) -> None:
+    """Both are with the same carrier: what it says late of the first gives nothing again, and ends nothing of the second."""
+    made = await desk(store)
+    await made.hand.accept(1, text=text)
+    await made.step()
+    first = list(made.bind.given)
+    await made.say(*((submission, Outcome.UNKNOWN) for submission in first))
+    second = await resent(made)
+    assert [submission.attempt for submission in second] == [2] * len(first)
+    await made.say(*((submission, said) for submission in first))
+    await made.step()
+    assert made.bind.given == first + second, "a third time"
+    assert made.dispatcher.doubt == 1
+    await made.say(*((submission, Outcome.SENT) for submission in second))
+    assert made.dispatcher.doubt == 0
+    ((state, _, charged_milli),) = await made.hand.all(DELIVERIES)
+    assert (state, charged_milli) == ("sent", len(first) * PRICE)
     await made.hand.check()
 
 

@@ -167,7 +167,7 @@ def _submits(connection: Connection, message_id: int, carriers: dict[int, str]) 
 def _earlier_attempts(earlier: Sequence[Any], carriers: dict[int, str]) -> Iterator[Event]:
     for attempt in earlier:
         told = f"{attempt.outcome}{f': {attempt.reason}' if attempt.reason else ''}"
-        later = f"; a receipt said {attempt.receipt} later" if attempt.receipt else ""
+        later = f"; the carrier said {attempt.receipt} later" if attempt.receipt else ""
         yield Event(
             attempt.ended_at, f"attempt {attempt.attempt}", told + later, carriers.get(attempt.carrier_id), attempt.carrier_reference
         )

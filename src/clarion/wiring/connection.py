@@ -65,6 +65,7 @@ class Connection:
         self._arrived = asyncio.Event()
         self._recording = False
         self._closing = False
+        self._closed = asyncio.Event()
         self.carrier = carrier
         self.bind_id = lease.bind_id
         self.meter = meter
@@ -113,6 +114,9 @@ class Connection:
             if self.dispatcher.fenced.is_set():
                 await self.bind.close(0)
                 await self._drained(GRACE_S)
+            elif self._closing:
+                # The bind is the first to end, and what it brought in its last moment is still to be recorded.
+                await self._closed.wait()
         finally:
             for task in tasks:
                 task.cancel()
@@ -141,6 +145,7 @@ class Connection:
         await self._drained(1.0)
         await self._write_trail()
         await self._runtime.write_patiently(binds.release, self._lease.bind_id, self._lease.fence, self._runtime.clock.now())
+        self._closed.set()
 
     async def abandon(self, reason: str) -> None:
         """After `run` or `close` failed: record what can be recorded, give the bind back, and leave the reason for whoever asks."""

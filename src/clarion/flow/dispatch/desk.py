@@ -26,6 +26,11 @@ class Desk:
         """Submissions in hand."""
         return sum(map(len, self.hand))
 
+    def journey_of(self, submission: Submission) -> Journey | None:
+        """The one that this submission belongs to; None for an attempt that was recorded, even where the message is on its next."""
+        journey = self.journeys.get(submission.message_id)
+        return journey if journey is not None and journey.message.attempt == submission.attempt else None
+
     def take(self, taken: Taken, bind: Bind, marked_at: int, cut_otherwise: Ended) -> None:
         """What was marked, in parts where it is long. What cannot be cut as it once was is ended, in `cut_otherwise`."""
         for message in taken.messages:

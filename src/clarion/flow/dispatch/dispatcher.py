@@ -251,7 +251,7 @@ class Dispatcher:
         throttled = [answer.submission for answer in answers if answer.outcome is Outcome.THROTTLED]
         enough: set[int] = set()
         for submission in reversed(throttled):
-            journey = self._desk.journeys.get(submission.message_id)
+            journey = self._desk.journey_of(submission)
             if journey is not None and not journey.has_given_up(submission.part):
                 journey.turn_away(last=THROTTLED_MAX)
                 if not journey.cut:
@@ -262,10 +262,13 @@ class Dispatcher:
             self._cut(enough)
         for answer in answers:
             submission = answer.submission
+            journey = self._desk.journey_of(submission)
+            if journey is None:
+                continue
             if answer.outcome is Outcome.REFUSED and submission.parts > 1:
                 self._cut({submission.message_id})
-            elif answer.outcome is Outcome.UNKNOWN and submission.message_id in self._desk.journeys:
-                self._desk.journeys[submission.message_id].give_up(submission.part)
+            elif answer.outcome is Outcome.UNKNOWN:
+                journey.give_up(submission.part)
 
     def _cut(self, message_ids: set[int]) -> None:
         """Take what is left of these messages out of hand: no further part of them is given."""
@@ -283,9 +286,10 @@ class Dispatcher:
         touched: dict[int, Journey] = {}
         journeys, sent = self._desk.journeys, Outcome.SENT
         for answer in answers:
-            message_id = answer.submission.message_id
+            submission = answer.submission
+            message_id = submission.message_id
             journey = journeys.get(message_id)
-            if journey is None:
+            if journey is None or journey.message.attempt != submission.attempt:
                 ended.add_late(answer)
                 continue
             if answer.outcome is sent and journey.parts == 1:
@@ -294,7 +298,7 @@ class Dispatcher:
                 ended.add_sent(journey.message, answer)
                 continue
             if answer.outcome is not Outcome.THROTTLED:
-                journey.answers[answer.submission.part] = answer
+                journey.answers[submission.part] = answer
             elif not journey.cut:
                 continue
             touched[message_id] = journey
