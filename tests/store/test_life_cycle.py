@@ -219,7 +219,7 @@ scripts = st.builds(lambda first, some: [*first, *some], st.sampled_from(beginni
 
 
 @on_sqlite
-@limits(200)
+@limits(120)
 @given(script=scripts)
 async def test_nothing_goes_back_and_money_moves_once(store: Store, played: Played, script: Any) -> None:
     """Random facts, receipts and late answers, doubled, superseded and out of order."""
