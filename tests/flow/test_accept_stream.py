@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from structlog.testing import capture_logs
 from tests.flow.hand import PRICE, SECOND, Hand, by_hand
 
 from clarion.core.sheet import Row
@@ -218,12 +219,17 @@ async def test_sweep_takes_back_in_slices_what_was_cut_off(hand: Hand, monkeypat
     assert await available(hand) < before
     assert [each.messages for each in await hand.store.read(imports.unfinished, hand.organization.id, "cli")] == [stored]
     hand.clock.at += ABANDONED_MICROS + SECOND
-    await sweeper.sweep()
+    with capture_logs() as said:
+        await sweeper.sweep()
+    assert said == [], "it is told when it is done"
     assert await hand.all(BROADCASTS) == [("accepting", "accept_interrupted")]
     assert await available(hand) == before
     assert await hand.all(COUNTS[0]) == [(stored - SLICE * SLICES_MAX,)]
     await hand.check()
-    await sweeper.sweep()
+    with capture_logs() as said:
+        await sweeper.sweep()
+        await sweeper.sweep()
+    assert [each["event"] for each in said] == ["broadcast.abandoned"]
     assert await hand.all(BROADCASTS) == [("cancelled", "accept_interrupted")]
     assert [await hand.all(count) for count in COUNTS] == [[(0,)]] * 3
     assert await hand.store.read(imports.unfinished, hand.organization.id, "cli") == []
