@@ -1,6 +1,7 @@
 """`clarion broadcasts import`: files of recipients, the report, the money, and an end before the end."""
 
 import csv
+import json
 import os
 import pty
 import signal
@@ -79,8 +80,21 @@ def test_money_ends_in_the_middle(acme: Any) -> None:
     assert acme.json("broadcasts", "list")["broadcasts"] == []
     whole = acme(*IMPORT, "--text", "Hello", "--all-or-nothing")
     assert whole.returncode == 1
-    assert "Nothing was accepted: the money ends behind 5 rows" in whole.stdout
+    assert "Nothing was accepted: the money lasts for 5 of 8 rows, and all were asked for.\n" in whole.stdout
+    assert "Acme has KES 5.00, too little for all of them: `clarion wallet top-up` adds more.\n" in whole.stdout
     assert acme.json("wallet", "show")["available"] == "5.00"
+    told = acme(*IMPORT, "--text", "Hello", "--all-or-nothing", "--dry-run", "--json", "--report", "whole.csv")
+    assert json.loads(told.stdout) | {
+        "id": None,
+        "rows": 8,
+        "accepted": 0,
+        "not_accepted": {"insufficient_balance": 1, "skipped": 2},
+        "segments": 0,
+        "amount": "0.00",
+        "available": "5.00",
+        "money_ended": True,
+    } == json.loads(told.stdout)
+    assert [row[0] for row in csv.reader((acme.folder / "whole.csv").open())] == ["line", "7", "8", "9"]
     done = acme(*IMPORT, "--text", "Hello", "--report", "bad.csv")
     assert done.returncode == 1
     assert "Accepted 5 of 8 rows" in done.stdout
@@ -104,10 +118,14 @@ def test_what_is_refused_before_anything_is_written(acme: Any) -> None:
     leads(acme.folder, "phone,city", "0712000001,Kisumu")
     (acme.folder / "names.csv").write_text("name,city\n")
     (acme.folder / "empty.csv").write_text("")
+    (acme.folder / "twice.csv").write_text("phone,city,city\n")
     for arguments, words in [
         ((*IMPORT,), "either --text or --template"),
         ((*IMPORT, "--text", "a", "--template", "b"), "either --text or --template"),
         ((*IMPORT, "--text", " "), "no text"),
+        ((*IMPORT, "--text", "Hello {city"), "The text has a { without the } behind it: the place of a value is written {name}."),
+        ((*IMPORT, "--text", "Hello city}"), "The text has a } without the { before it"),
+        (("broadcasts", "import", "--file", "twice.csv", "--text", "{city}"), "twice.csv has several such columns: rename all but one"),
         ((*IMPORT, *HELLO), "wants {name}, and leads.csv has no such column; it has phone, city"),
         ((*IMPORT, "--text", "a", "--sender", "much-too-long"), "no sender id"),
         ((*IMPORT, "--text", "a", "--at", "2001-01-01"), "is over"),
@@ -122,11 +140,66 @@ def test_what_is_refused_before_anything_is_written(acme: Any) -> None:
     assert acme.json("broadcasts", "list")["broadcasts"] == []
 
 
-def test_no_row_is_good(acme: Any) -> None:
-    leads(acme.folder, "phone", "12")
-    done = acme(*IMPORT, "--text", "a")
-    assert done.returncode == 1
-    assert "Accepted 0 of 1 rows" in done.stdout
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([], "leads.csv has no row below its header. Write a recipient into each line there."),
+        (["12"], "leads.csv has 1 row, and none that can be sent. Mend what follows, and import it again."),
+        (["12", "0712000001,x"], "leads.csv has 2 rows, and none that can be sent."),
+        (["0712000001"], "the money lasts for none of 1 row.\nAcme has KES 0.00 left, too little for the next row"),
+    ],
+)
+@pytest.mark.parametrize("dry", [False, True])
+def test_nothing_is_accepted(acme: Any, rows: list[str], words: str, dry: bool) -> None:
+    acme.json("wallet", "top-up", "-5.00")
+    leads(acme.folder, "phone", *rows)
+    done = acme(*IMPORT, "--text", "a", *(["--dry-run"] if dry else []))
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.startswith(f"Nothing {'would be' if dry else 'was'} accepted: {words}"), done.stdout
+    assert "Watch it" not in done.stdout
+    assert acme.json("broadcasts", "list")["broadcasts"] == []
+    assert acme.json("doctor")["findings"] == []
+
+
+def test_stray_quotes_hide_nobody_and_give_nobody_away(acme: Any) -> None:
+    people = [f"07331112{number},Bob{number}" for number in range(31, 36)]
+    leads(acme.folder, "phone,name", '0733111222,"Ann', *people, '0733111229,"Zed', "0733111230,Cy")
+    done = acme(*IMPORT, "--text", "Hi {name}", "--report", "q.csv")
+    assert "unmatched_quote: a quote without its partner in its line." in done.stdout
+    texts = {each["recipient"]: each["text"] for each in acme.json("messages", "list")["messages"]}
+    assert texts == {f"+2547331112{number}": f"Hi Bob{number}" for number in range(31, 36)}
+    assert list(csv.reader((acme.folder / "q.csv").open()))[1:] == [
+        ["2", "0733111222", "unmatched_quote"],
+        ["8", "0733111229", "unmatched_quote"],
+        ["9", "0733111230", "insufficient_balance"],
+    ]
+    assert "Accepted 5 of 8 rows" in done.stdout
+
+
+def test_a_quote_that_never_ends_spoils_one_line(acme: Any) -> None:
+    acme.json("wallet", "top-up", "3000.00")
+    leads(acme.folder, "phone,name", '0712999999,"Ann', *(f"071200{number:04},Bob" for number in range(3_000)))
+    done = acme.json(*IMPORT, *HELLO)
+    assert (done["rows"], done["accepted"], done["not_accepted"]) == (3_001, 3_000, {"unmatched_quote": 1})
+
+
+def test_a_line_that_is_too_long_is_one_line(acme: Any) -> None:
+    leads(acme.folder, "phone,name", "0712000001," + "x" * 3_000_000, "0712000002,Bob", "0712000003")
+    done = acme(*IMPORT, *HELLO, "--report", "bad.csv")
+    assert "Accepted 1 of 3 rows" in done.stdout
+    assert "1 segment, KES 1.00" in done.stdout
+    assert [row[0] for row in csv.reader((acme.folder / "bad.csv").open())] == ["line", "2", "4"]
+
+
+def test_which_of_several_columns_has_the_numbers_is_told(acme: Any) -> None:
+    leads(acme.folder, "mobile,phone", "0712000001,0712000002")
+    done = acme(*IMPORT, "--text", "Hello", "--dry-run")
+    assert (
+        done.stderr
+        == "The numbers are read from the first of these columns of leads.csv: phone, mobile. Rename it if it is the wrong one.\n"
+    )
+    leads(acme.folder, "mobile,phone_home", "0712000001,0712000002")
+    assert acme(*IMPORT, "--text", "Hello", "--dry-run").stderr == ""
 
 
 def begin(acme: Any, **more: Any) -> subprocess.Popen[bytes]:

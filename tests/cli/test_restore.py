@@ -107,8 +107,13 @@ def test_an_unfinished_broadcast_is_told(two: Any) -> None:
     for number in ("0712000001", "0712000002"):
         two.json("send", number, "Hi", "--wait-s", "0", "--organization", "Acme")
     two.json("backup", "busy.backup")
+    change(two.folder / "busy.backup", "UPDATE broadcasts SET state = 'paused' WHERE id = 1")
     done = two("restore", "busy.backup", "--yes")
     assert "2 unfinished broadcasts with 2 messages to be sent" in done.stdout
+    # It is cancelled to its end at the next start.
+    change(two.folder / "busy.backup", "UPDATE broadcasts SET state = 'cancelling' WHERE id = 1")
+    done = two("restore", "busy.backup", "--yes")
+    assert "1 unfinished broadcast with 1 message to be sent" in done.stdout
 
 
 def change(file: Path, statement: str) -> None:

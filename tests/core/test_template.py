@@ -2,7 +2,7 @@
 
 import pytest
 
-from clarion.core.template import VALUE_CHARACTERS_MAX, MissingVariable, Template
+from clarion.core.template import VALUE_CHARACTERS_MAX, MissingVariable, Template, unmatched_brace
 
 RENDERED: list[tuple[str, dict[str, object], str]] = [
     ("Hello", {}, "Hello"),
@@ -21,6 +21,14 @@ RENDERED: list[tuple[str, dict[str, object], str]] = [
     ("Привет, {name} 👋", {"name": "Ася"}, "Привет, Ася 👋"),
     ("{a}\n{b}", {"a": "1", "b": "2", "c": "unused"}, "1\n2"),
 ]
+
+
+@pytest.mark.parametrize(
+    ("text", "brace"),
+    [("Hi", None), ("{a} {{b}} {}", None), ("Hi {a", "{"), ("Hi {a} {", "{"), ("Hi a}", "}"), ("}{", "}"), ("{a}}", "}")],
+)
+def test_a_brace_without_its_partner(text: str, brace: str | None) -> None:
+    assert unmatched_brace(text) == brace
 
 
 @pytest.mark.parametrize(("text", "values", "expected"), RENDERED)

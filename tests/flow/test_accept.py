@@ -188,7 +188,7 @@ async def test_a_slow_accept_that_goes_on_storing_slices_is_left_alone(hand: Han
     reserved = await hand.store.write(broadcasts.reserve, draft, [PRICE], Terms(True, 0))
     for _ in range(3):
         hand.clock.at += ABANDONED_MICROS - SECOND
-        assert await hand.store.write(broadcasts.drop_abandoned, hand.at - ABANDONED_MICROS, hand.at) == []
+        assert await hand.store.write(broadcasts.drop_abandoned, hand.at - ABANDONED_MICROS, hand.at) is None
         await hand.store.write(broadcasts.add_messages, [], reserved.broadcast_id, hand.at)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from structlog.testing import capture_logs
 from tests.flow.hand import PRICE, SECOND, Hand, by_hand
 
 from clarion.core.sheet import Row
@@ -138,12 +139,38 @@ async def test_where_the_money_ends_so_does_the_broadcast(store: Store) -> None:
 
 async def test_all_or_nothing(store: Store) -> None:
     hand = await by_hand(store, available_milli=700 * PRICE)
-    done, _ = await take_in(hand, rows_of(1_700), whole=True)
+    rehearsed = await rehearse(hand.runtime, await hand.settings.catalog(), stream_of(hand, rows_of(1_700), whole=True), Told())
+    done, told = await take_in(hand, rows_of(1_700), whole=True)
     assert done.broadcast_id is None
-    assert done.tally.is_short
+    assert done.tally == rehearsed
+    assert (done.tally.is_short, done.tally.rows, done.tally.payable, done.tally.accepted) == (True, 1_700, 700, 0)
+    assert (done.tally.segments, done.tally.amount_milli, done.tally.available_milli) == (0, 0, 700 * PRICE), "it is all back"
+    assert [fault.line for fault in told.faults] == list(range(702, 1_702)), "what could not be paid, to the end of the file"
     assert await available(hand) == 700 * PRICE
     assert await hand.all(BROADCASTS) == [("cancelled", "insufficient_balance")]
     assert [await hand.all(count) for count in COUNTS] == [[(0,)]] * 3
+    await hand.check()
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("rows", [[], [Row(number, "12", {}) for number in range(2, 1_204)]], ids=["no row", "no good row"])
+async def test_where_nothing_is_accepted_no_broadcast_stays(hand: Hand, rows: list[Row], whole: bool) -> None:
+    before = await available(hand)
+    done, told = await take_in(hand, rows, whole=whole)
+    assert done.broadcast_id is None
+    assert (done.tally.rows, done.tally.accepted, done.tally.available_milli) == (len(rows), 0, before)
+    assert len(told.faults) == len(rows)
+    assert await hand.all(BROADCASTS) == []
+    assert [await hand.all(count) for count in COUNTS] == [[(0,)]] * 3
+    assert await hand.all(sa.select(sa.func.count()).select_from(t.holds)) == [(0,)]
+    await hand.check()
+
+
+async def test_where_the_first_row_cannot_be_paid_no_broadcast_stays(store: Store) -> None:
+    hand = await by_hand(store, available_milli=PRICE - 1)
+    done, _ = await take_in(hand, rows_of(3))
+    assert (done.broadcast_id, done.tally.is_short, done.tally.payable) == (None, True, 0)
+    assert await hand.all(BROADCASTS) == []
     await hand.check()
 
 
@@ -218,12 +245,17 @@ async def test_sweep_takes_back_in_slices_what_was_cut_off(hand: Hand, monkeypat
     assert await available(hand) < before
     assert [each.messages for each in await hand.store.read(imports.unfinished, hand.organization.id, "cli")] == [stored]
     hand.clock.at += ABANDONED_MICROS + SECOND
-    await sweeper.sweep()
+    with capture_logs() as said:
+        await sweeper.sweep()
+    assert said == [], "it is told when it is done"
     assert await hand.all(BROADCASTS) == [("accepting", "accept_interrupted")]
     assert await available(hand) == before
     assert await hand.all(COUNTS[0]) == [(stored - SLICE * SLICES_MAX,)]
     await hand.check()
-    await sweeper.sweep()
+    with capture_logs() as said:
+        await sweeper.sweep()
+        await sweeper.sweep()
+    assert [each["event"] for each in said] == ["broadcast.abandoned"]
     assert await hand.all(BROADCASTS) == [("cancelled", "accept_interrupted")]
     assert [await hand.all(count) for count in COUNTS] == [[(0,)]] * 3
     assert await hand.store.read(imports.unfinished, hand.organization.id, "cli") == []

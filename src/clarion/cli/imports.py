@@ -15,7 +15,7 @@ from clarion.cli.failures import Failure
 from clarion.cli.moments import moment
 from clarion.cli.next_step import next_step
 from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, Json, OrganizationName, flag, option
-from clarion.cli.output import amount, iso, local, money, print_json, print_table, say
+from clarion.cli.output import amount, count_of, iso, local, money, print_json, print_table, say
 from clarion.cli.send import FACE
 from clarion.cli.senders import require_registered, sender_id
 
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 EPILOG = """clarion broadcasts import --file leads.csv --text 'Hello {name}' --report bad.csv
 
 clarion broadcasts import --file leads.csv --template welcome --at 2027-01-31T18:00 --dry-run"""
-
-LINE_CHARACTERS_MAX = 1 << 20
-"""A line that never ends, because the file is none of text, is cut into pieces of this length: no row is as long."""
 
 ROW_BYTES_MIN = 2
 """A row with anything in it has a character and its end: so many rows a file of a known size can have at most."""
@@ -83,7 +80,7 @@ def import_file(
     database_url: DatabaseUrl = None,
     as_json: Json = False,
 ) -> None:
-    """Accept a broadcast from a file. Nothing is sent before the last row was accepted.
+    """Accept a broadcast from a file, a row a line. Nothing is sent before the last row was accepted.
 
     A row without a number, a value or a route is left out and told. Where the money ends, so does the broadcast: exit 1. An import that is
     stopped or cut off is taken back whole, so it may be run again.
@@ -116,7 +113,7 @@ def import_file(
     if as_json:
         print_json(_fields(file, owner, order, done, dry_run=dry_run))
     else:
-        _tell(owner, done, report, next_step(data_dir, database_url, "broadcasts", "watch", str(done.broadcast_id)), dry_run=dry_run)
+        _tell(file, owner, done, report, next_step(data_dir, database_url, "broadcasts", "watch", str(done.broadcast_id)), dry_run=dry_run)
     if done.tally.is_short or not done.tally.accepted:
         raise typer.Exit(1)
 
@@ -134,6 +131,7 @@ async def _accept(runtime: "Runtime", stream: "Stream", told: "_Told", *, dry_ru
 async def _order(
     runtime: "Runtime", owner: "Organization", text: str | None, template: str | None, sender: str | None, name: str | None, at: str | None
 ) -> "Order":
+    from clarion.core.template import unmatched_brace
     from clarion.flow.accept_stream import LANE
     from clarion.flow.order import Order
     from clarion.store import templates
@@ -146,6 +144,10 @@ async def _order(
         if text is None:
             found = await runtime.store.read(templates.find, owner.id, template)
             raise Failure(f"The template {found.name!r} is not approved: see `clarion templates approve`.")
+    brace = unmatched_brace(text or "")
+    if brace is not None:
+        partner, where = ("}", "behind") if brace == "{" else ("{", "before")
+        raise Failure(f"The text has a {brace} without the {partner} {where} it: the place of a value is written {{name}}.", 2)
     return Order(owner, FACE, LANE, text or "", sender or owner.default_sender, (), partial=True, not_before=not_before, name=name)
 
 
@@ -164,13 +166,27 @@ def _sheet(file: Path, opened: IO[str]) -> "Sheet":
     from clarion.core.sheet import NoHeader, Sheet
 
     try:
-        return Sheet(_lines(opened))
+        sheet = Sheet(_lines(opened))
     except NoHeader as error:
         raise Failure(f"{file}: {error}", 2) from None
+    first, *others = sheet.recipient_columns
+    if others:
+        say(
+            f"The numbers are read from the first of these columns of {file}: {', '.join((first, *others))}. "
+            "Rename it if it is the wrong one.",
+            err=True,
+        )
+    return sheet
 
 
 def _lines(opened: IO[str]) -> Iterator[str]:
-    return iter(lambda: opened.readline(LINE_CHARACTERS_MAX), "")
+    """Of one that is too long for a row the rest is passed over."""
+    from clarion.core.sheet import LINE_CHARACTERS_MAX
+
+    while line := opened.readline(LINE_CHARACTERS_MAX):
+        yield line
+        while len(line) == LINE_CHARACTERS_MAX and not line.endswith(("\n", "\r")):
+            line = opened.readline(LINE_CHARACTERS_MAX)
 
 
 def _stream(
@@ -188,6 +204,8 @@ def _stream(
     for place in wanted:
         if place not in sheet.columns:
             raise Failure(f"The text wants {{{place}}}, and {file} has no such column; it has {', '.join(sheet.columns)}.", 2)
+        if sheet.columns.count(place) > 1:
+            raise Failure(f"The text wants {{{place}}}, and {file} has several such columns: rename all but one.", 2)
     rows_max = os.fstat(opened.fileno()).st_size // ROW_BYTES_MIN
     if rows_max not in SPAN:
         raise Failure(f"{file} is too long for one broadcast: split it.", 2)
@@ -224,7 +242,7 @@ async def _clear_away(runtime: "Runtime", owner: "Organization") -> None:
         pass
     for each in await runtime.store.read(imports.unfinished, owner.id, FACE):
         say(
-            f"Another import, begun {local(each.created_at, owner.zone)}, has not ended; {each.messages:,} rows, the last one "
+            f"Another import, begun {local(each.created_at, owner.zone)}, has not ended; {count_of(each.messages, 'row')}, the last one "
             f"{local(each.touched_at, owner.zone)}. If it was cut off, nothing of it is sent, and ten minutes later its money is back.",
             err=True,
         )
@@ -278,18 +296,20 @@ def _bar() -> "Progress":
     return Progress(*columns, console=Console(stderr=True))
 
 
-def _tell(owner: "Organization", done: "Imported", report: Path | None, watch: str, *, dry_run: bool) -> None:
+def _tell(file: Path, owner: "Organization", done: "Imported", report: Path | None, watch: str, *, dry_run: bool) -> None:
+    from clarion.core.sheet import UNMATCHED_QUOTE
+
     tally = done.tally
-    cost = money(tally.amount_milli, owner.currency)
-    if dry_run:
-        say(f"{tally.accepted:,} of {tally.rows:,} rows would be accepted, {tally.segments:,} segments, {cost}. Nothing was accepted.")
-    elif done.broadcast_id is None:
-        say(f"Nothing was accepted: the money ends behind {tally.accepted:,} rows, and what was accepted is taken back.")
+    counted, cost = count_of(tally.rows, "row"), f"{count_of(tally.segments, 'segment')}, {money(tally.amount_milli, owner.currency)}"
+    if not tally.accepted:
+        say(f"Nothing {'would be' if dry_run else 'was'} accepted: {_why_nothing(file, tally)}")
+    elif dry_run:
+        say(f"{tally.accepted:,} of {counted} would be accepted, {cost}. Nothing was accepted.")
     else:
-        say(f"Accepted {tally.accepted:,} of {tally.rows:,} rows as {done.broadcast_id}: {tally.segments:,} segments, {cost}.")
+        say(f"Accepted {tally.accepted:,} of {counted} as {done.broadcast_id}: {cost}.")
     if tally.is_short:
-        left = money(tally.available_milli, owner.currency)
-        say(f"{owner.name} has {left} left, too little for the next row: `clarion wallet top-up` adds more.")
+        left, what = money(tally.available_milli, owner.currency), "all of them" if tally.payable else "the next row"
+        say(f"{owner.name} has {left}{'' if tally.payable else ' left'}, too little for {what}: `clarion wallet top-up` adds more.")
     reasons = sorted(tally.reasons.items(), key=lambda each: -each[1])
     if reasons:
         print_table(["Not accepted", ">Rows"], [(reason, f"{count:,}") for reason, count in reasons], "")
@@ -297,8 +317,21 @@ def _tell(owner: "Organization", done: "Imported", report: Path | None, watch: s
             say(f"Each of them is in {report}.")
         elif not dry_run:
             say("With --report FILE each of them is written down.")
+    if UNMATCHED_QUOTE in tally.reasons:
+        say(f"{UNMATCHED_QUOTE}: a quote without its partner in its line. A cell of several lines is not read: each line is a row.")
     if done.broadcast_id is not None:
         say(f"Watch it: {watch}")
+
+
+def _why_nothing(file: Path, tally: "Tally") -> str:
+    counted = count_of(tally.rows, "row")
+    if not tally.rows:
+        return f"{file} has no row below its header. Write a recipient into each line there."
+    if tally.payable:
+        return f"the money lasts for {tally.payable:,} of {counted}, and all were asked for."
+    if tally.is_short:
+        return f"the money lasts for none of {counted}."
+    return f"{file} has {counted}, and none that can be sent. Mend what follows, and import it again."
 
 
 def _fields(file: Path, owner: "Organization", order: "Order", done: "Imported", *, dry_run: bool) -> dict[str, Any]:
@@ -309,7 +342,7 @@ def _fields(file: Path, owner: "Organization", order: "Order", done: "Imported",
         "file": str(file),
         "dry_run": dry_run,
         "rows": tally.rows,
-        "accepted": tally.accepted if done.broadcast_id is not None or dry_run else 0,
+        "accepted": tally.accepted,
         "not_accepted": dict(tally.reasons),
         "segments": tally.segments,
         "amount": amount(tally.amount_milli, owner.currency),

@@ -86,6 +86,11 @@ def printable(text: str) -> str:
     return _STEERING.sub("\ufffd", text.replace("\r\n", "\n"))
 
 
+def count_of(number: int, noun: str) -> str:
+    """`1 row`, `2,000 rows`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def iso(at: int | None) -> str | None:
     """A time for programs: ISO 8601 in UTC with milliseconds, None for none."""
     return None if at is None else _datetime(at).isoformat(timespec="milliseconds").replace("+00:00", "Z")

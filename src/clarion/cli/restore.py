@@ -9,7 +9,7 @@ import typer
 from clarion.cli.failures import Failure
 from clarion.cli.next_step import next_step
 from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, Json, Yes
-from clarion.cli.output import print_json, say
+from clarion.cli.output import count_of, print_json, say
 
 if TYPE_CHECKING:
     from clarion.store.restore import Copy
@@ -70,6 +70,6 @@ def _warning(copy: "Copy") -> str:
     if not copy.broadcasts:
         return ""
     return (
-        f"The copy has {copy.broadcasts:,} unfinished broadcasts with {copy.messages:,} messages to be sent: "
+        f"The copy has {count_of(copy.broadcasts, 'unfinished broadcast')} with {count_of(copy.messages, 'message')} to be sent: "
         "what was sent of them since it was made will be sent again.\n"
     )

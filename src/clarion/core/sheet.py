@@ -1,4 +1,8 @@
-"""Rows of recipients as people keep them in files: comma or semicolon (or tab) between cells, names of the columns in the first line."""
+"""Rows of recipients as people keep them in files: comma or semicolon (or tab) between cells, names of the columns in the first line.
+
+A row is one line. CSV lets a cell in quotes go over several, but in a list of recipients a quote that does not end is a mistake, and what
+it swallows are other people's rows: they would be lost, and their numbers sent to somebody as a value.
+"""
 
 import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -9,11 +13,12 @@ RECIPIENT_COLUMNS = ("recipient", "phone", "mobile", "number", "phone_number", "
 
 DELIMITERS = ",;\t"
 
-LINES_MAX = 50
-"""A row of more lines has a quote that does not end: what it swallowed is other people's rows."""
+LINE_CHARACTERS_MAX = 1 << 20
+"""No row is as long: a line that never ends, because the file is none of text, need not be read to its end."""
 
 INVALID_UTF8 = "invalid_utf8"
 UNREADABLE = "unreadable"
+UNMATCHED_QUOTE = "unmatched_quote"
 TOO_MANY_CELLS = "too_many_cells"
 
 
@@ -22,9 +27,9 @@ class NoHeader(ValueError):
 
 
 class Row(NamedTuple):
-    """A row with anything in it. `line` is where it begins, `values` the cells that were asked for and are not empty.
+    """A line with anything in it. `values` are the cells that were asked for and are not empty.
 
-    `fault` is why it cannot be used: one of the three words of this file.
+    `fault` is why it cannot be used: one of the four words of this file.
     """
 
     line: int
@@ -37,7 +42,7 @@ class Sheet:
     """A header that was read, and the rows behind it."""
 
     def __init__(self, lines: Iterable[str]) -> None:
-        """`lines` with their ends, decoded with `surrogateescape`. Raises `NoHeader`."""
+        """`lines` with their ends, decoded with `surrogateescape`, cut off at `LINE_CHARACTERS_MAX`. Raises `NoHeader`."""
         self._lines = iter(lines)
         self._before = 0
         header = self._first_line()
@@ -45,35 +50,33 @@ class Sheet:
         self._delimiter = max(DELIMITERS, key=lambda delimiter: _worth(header, delimiter))
         self.columns = tuple(_names(header, self._delimiter))
         """The names of all columns, in their order."""
-        self._place = _place(self.columns)
-
-    @property
-    def recipient_column(self) -> str:
-        """Which column has the recipients."""
-        return self.columns[self._place]
+        places = _places(self.columns)
+        self._place = places[0]
+        self.recipient_columns = tuple(self.columns[place] for place in places)
+        """Those that can have the recipients: the first one is read."""
 
     def rows(self, wanted: Sequence[str] = ()) -> Iterator[Row]:
         """One after the other; `wanted` are the columns whose cells are kept. Lines with nothing in them are left out."""
-        reader = csv.reader(self._lines, delimiter=self._delimiter)
         places = [(name, self.columns.index(name)) for name in wanted]
-        while True:
-            line = self._before + reader.line_num + 1
+        for line, text in enumerate(self._lines, self._before + 1):
+            if len(text) >= LINE_CHARACTERS_MAX:
+                yield Row(line, "", {}, UNREADABLE)
+                continue
             try:
-                cells = next(reader)
-            except StopIteration:
-                return
+                # A reader of its own, and one kind of end, which only a quote that is open leaves in a cell.
+                cells = next(csv.reader((text.rstrip("\r\n") + "\n",), delimiter=self._delimiter))
             except csv.Error:
                 yield Row(line, "", {}, UNREADABLE)
                 continue
-            if self._before + reader.line_num - line >= LINES_MAX:
-                yield Row(line, "", {}, UNREADABLE)
-            elif any(cells):
-                yield self._row(line, cells, places)
+            if any(cells):
+                yield self._row(line, cells, places, is_matched=text.count('"') % 2 == 0 and not cells[-1].endswith("\n"))
 
-    def _row(self, line: int, cells: list[str], places: list[tuple[str, int]]) -> Row:
+    def _row(self, line: int, cells: list[str], places: list[tuple[str, int]], *, is_matched: bool) -> Row:
         recipient = cells[self._place].strip() if self._place < len(cells) else ""
         if not _is_unicode(cells):
             return Row(line, recipient.encode(errors="replace").decode(), {}, INVALID_UTF8)
+        if not is_matched:
+            return Row(line, recipient, {}, UNMATCHED_QUOTE)
         # A comma in a text without quotes would put every later value under another name.
         if any(cells[len(self.columns) :]):
             return Row(line, recipient, {}, TOO_MANY_CELLS)
@@ -104,11 +107,11 @@ def _plain(name: str) -> str:
     return name.lower().replace(" ", "_").replace("-", "_")
 
 
-def _place(columns: Sequence[str]) -> int:
+def _places(columns: Sequence[str]) -> list[int]:
     names = [_plain(column) for column in columns]
-    for wanted in RECIPIENT_COLUMNS:
-        if wanted in names:
-            return names.index(wanted)
+    places = [place for wanted in RECIPIENT_COLUMNS for place, name in enumerate(names) if name == wanted]
+    if places:
+        return places
     found = ", ".join(repr(column[:40]) for column in columns[:10])
     raise NoHeader(f"Its first line must name a column {', '.join(RECIPIENT_COLUMNS[:3])} or {RECIPIENT_COLUMNS[3]}; it has {found}.")
 

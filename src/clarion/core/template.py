@@ -17,6 +17,16 @@ PLACES_MAX = 100
 """What a face takes; more have no use in a text that can be sent."""
 
 
+def unmatched_brace(text: str) -> str | None:
+    """Which brace of a text has no partner, mostly one of a place that was mistyped; None if all have."""
+    open_ = 0
+    for brace in re.findall("[{}]", text):
+        open_ += 1 if brace == "{" else -1
+        if open_ < 0:
+            return "}"
+    return "{" if open_ else None
+
+
 class MissingVariable(LookupError):
     """A recipient has no value for a place of the text."""
 

@@ -59,7 +59,10 @@ class Fault(NamedTuple):
 
 @dataclass(slots=True)
 class Tally:
-    """How far it is. `reasons` counts the rows without a message; `missing_milli` is what the first one that was not paid lacked."""
+    """How far it is. `reasons` counts the rows without a message; `is_short`: the wallet could not pay for all.
+
+    `payable` is for how many rows it could, where for that reason none was accepted.
+    """
 
     rows: int = 0
     accepted: int = 0
@@ -67,6 +70,7 @@ class Tally:
     amount_milli: int = 0
     available_milli: int = 0
     is_short: bool = False
+    payable: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
 
 
@@ -107,9 +111,11 @@ async def accept_stream(runtime: Runtime, catalog: Catalog, stream: Stream, told
     store = _Store(runtime, stream, begun)
     try:
         tally = await _run(runtime, catalog, stream, store, told)
-        if tally.is_short and stream.whole:
+        if _is_nothing(stream, tally):
             await _take_back(runtime, begun, NOT_PAID)
-            return Imported(None, tally, simulated=False)
+            if not tally.accepted:
+                await runtime.write_patiently(imports.forget, begun)
+            return Imported(None, await _with_nothing(runtime, stream, tally), simulated=False)
         rejected = sum(tally.reasons.values()) - tally.reasons["duplicate"] - tally.reasons["skipped"] - tally.reasons[NOT_PAID]
         finished = draft._replace(now=runtime.clock.now())
         await runtime.write_patiently(imports.finish, begun, finished, store.chunks, rejected)
@@ -126,7 +132,19 @@ async def rehearse(runtime: Runtime, catalog: Catalog, stream: Stream, told: Tol
     with SeenNumbers() as seen:
         owner = stream.order.organization
         available = None if owner.billing == "none" else (await runtime.store.read(wallets.wallet_of, owner.id)).available_milli
-        return await _run(runtime, catalog, stream, _Rehearsal(runtime, stream, seen, available), told)
+        tally = await _run(runtime, catalog, stream, _Rehearsal(runtime, stream, seen, available), told)
+        return await _with_nothing(runtime, stream, tally) if _is_nothing(stream, tally) else tally
+
+
+def _is_nothing(stream: Stream, tally: Tally) -> bool:
+    return not tally.accepted or (tally.is_short and stream.whole)
+
+
+async def _with_nothing(runtime: Runtime, stream: Stream, tally: Tally) -> Tally:
+    """What is told where nothing is accepted: the wallet as it is without what the stream had taken of it."""
+    owner = stream.order.organization
+    available = 0 if owner.billing == "none" else (await runtime.store.read(wallets.wallet_of, owner.id)).available_milli
+    return replace(tally, accepted=0, segments=0, amount_milli=0, available_milli=available, payable=tally.accepted)
 
 
 class _Landing(Protocol):
@@ -249,7 +267,7 @@ async def _run(runtime: Runtime, catalog: Catalog, stream: Stream, target: _Land
             # What was begun ends before it is taken back.
             await asyncio.wait({landing[0]})
         raise
-    if tally.is_short and not stream.whole:
+    if tally.is_short:
         for batch in _batches(rows):
             _skip(tally, told, batch)
             await runtime.timer.sleep(0)

@@ -121,14 +121,12 @@ class Sweeper:
 
     async def _drop_abandoned(self, now: int) -> None:
         before = now - int(ABANDONED_MICROS * max(1.0, self._runtime.clock.rate))
-        dropped: set[int] = set()
         for _ in range(SLICES_MAX):
-            worked_on = await self._runtime.store.write(broadcasts.drop_abandoned, before, now)
-            if not worked_on:
+            dropped = await self._runtime.store.write(broadcasts.drop_abandoned, before, now)
+            if dropped is None:
                 break
-            dropped.update(worked_on)
-        for broadcast_id in sorted(dropped):
-            log.warning("broadcast.abandoned", broadcast=broadcast_id)
+            if dropped.is_over:
+                log.warning("broadcast.abandoned", broadcast=dropped.broadcast_id)
 
     async def _slices(self, event: str | None, task: Transaction[P, int], *args: P.args, **kwargs: P.kwargs) -> int:
         """`event` is what the log calls it; None is not worth a line. Returns how much was done."""

@@ -218,10 +218,17 @@ def opted_out(connection: Connection, organization_id: int, recipients: Sequence
     return {recipient for (recipient,) in found}
 
 
-def drop_abandoned(connection: Connection, before: int, now: int) -> list[int]:
+class Dropped(NamedTuple):
+    """A slice was taken back of this broadcast; `is_over`: it was the last one."""
+
+    broadcast_id: int
+    is_over: bool
+
+
+def drop_abandoned(connection: Connection, before: int, now: int) -> Dropped | None:
     """Take back a slice of a broadcast whose accept ended in the middle (last slice before `before`); call it until there is none.
 
-    Returns the id of the one that it worked on. Nobody was told that it was accepted.
+    Nobody was told that it was accepted.
     """
     found = rows.all(
         connection,
@@ -229,9 +236,10 @@ def drop_abandoned(connection: Connection, before: int, now: int) -> list[int]:
         f"{rows.for_update(connection, skip_locked=True)}",
         before=before,
     )
-    for (broadcast_id,) in found:
-        withdraw(connection, broadcast_id, INTERRUPTED, now)
-    return [row[0] for row in found]
+    if not found:
+        return None
+    ((broadcast_id,),) = found
+    return Dropped(broadcast_id, is_over=not withdraw(connection, broadcast_id, INTERRUPTED, now))
 
 
 def withdraw(connection: Connection, broadcast_id: int, reason: str, now: int) -> bool:

@@ -136,6 +136,12 @@ def finish(connection: Connection, begun: Begun, draft: Draft, chunks: Sequence[
         broadcasts.publish(connection, begun.broadcast_id, draft, chunks, [], rejected)
 
 
+def forget(connection: Connection, begun: Begun) -> None:
+    """Delete one that was taken back and never had a message: no entry of the ledger names it."""
+    rows.all(connection, "DELETE FROM holds WHERE broadcast_id = :id", id=begun.broadcast_id)
+    rows.all(connection, "DELETE FROM broadcasts WHERE id = :id AND state = 'cancelled'", id=begun.broadcast_id)
+
+
 def _last_id(connection: Connection, broadcast_id: int) -> int:
     found = rows.one(connection, f"SELECT last_id FROM broadcasts WHERE id = :id{rows.for_update(connection)}", id=broadcast_id)
     return int(found[0])

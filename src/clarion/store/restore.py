@@ -16,12 +16,12 @@ _SETTLED = " + ".join(f"c.{state}_count" for state in COUNTED if state not in UN
 
 _UNFINISHED = (
     f"SELECT count(DISTINCT b.id), coalesce(sum(c.last_id - c.id + 1 - ({_SETTLED})), 0) FROM broadcasts b"
-    " JOIN chunks c ON c.broadcast_id = b.id WHERE b.state IN ('accepted', 'paused', 'cancelling')"
+    " JOIN chunks c ON c.broadcast_id = b.id WHERE b.state IN ('accepted', 'paused')"
 )
 
 
 class Copy(NamedTuple):
-    """A copy that can be restored. What it does not know to be over: so many broadcasts, with so many messages to be sent."""
+    """A copy that can be restored, with what is still to be sent by it: so many messages of so many broadcasts."""
 
     file: Path
     revision: str
