@@ -142,6 +142,11 @@ def test_a_login_may_be_longer_than_smpp_has_room_for_and_says_so(url: str, said
 def test_a_password_belongs_to_an_account() -> None:
     known = parse_url("smpp://me:pw@carrier.example?window=5").account
     assert parse_url("smpp://me@CARRIER.example:2775?rate=3").account == known
-    for other in ("smpp://me@other.example", "smpp://you@carrier.example", "smpp://me@carrier.example:1", "smpps://me@carrier.example:2775"):
+    for other in (
+        "smpp://me@other.example",
+        "smpp://you@carrier.example",
+        "smpp://me@carrier.example:1",
+        "smpps://me@carrier.example:2775",
+    ):
         assert parse_url(other).account != known
     assert [names_password(f"smpp://me{password}@h") for password in ("", ":", ":pw")] == [False, True, True]

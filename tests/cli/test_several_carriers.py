@@ -19,7 +19,7 @@ def test_a_carrier_has_a_weight_and_the_senders_that_it_takes(clarion: Any) -> N
     plain = clarion.json("carriers", "add", "south", "smpp://a@127.0.0.1:1")
     assert (plain["weight"], plain["senders"]) == (1, ["any"])
     listed = clarion("carriers", "list").stdout
-    assert [line.split()[:4] for line in listed.splitlines() if "smpp://" in line] == [
+    assert [line.split()[:4] for line in listed.splitlines() if "close after" in line] == [
         ["north", "+254", "0", "numbers"],
         ["south", "all", "1", "any"],
     ]

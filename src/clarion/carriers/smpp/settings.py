@@ -91,7 +91,7 @@ class SmppSettings:
         ]
         if not longer:
             return ""
-        return f"SMPP 3.4 has room for {' and '.join(longer)} characters; this one is longer and goes out whole, as many carriers take it."
+        return f"SMPP 3.4 has room for {' and '.join(longer)} characters. A longer one goes out whole: many carriers take it."
 
     def __repr__(self) -> str:
         """Without the password: settings end up in logs and tracebacks."""
