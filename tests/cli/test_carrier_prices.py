@@ -34,6 +34,7 @@ def test_a_carrier_says_what_customers_pay_and_warns_where_its_price_does_not_co
     assert charged(clarion, "0712345678") == "1.00"
     counts = {each["carrier"]: each["counts"] for each in clarion.json("prices", "list")["prices"]}
     assert counts == {"bad": True, "good": False}
+    assert clarion("carriers", "list").stdout.count("1.75 (unused)") == 1
     assert [line.split()[-1] for line in clarion("prices", "list").stdout.splitlines() if "+254" in line] == ["yes", "no"]
 
 

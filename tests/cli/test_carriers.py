@@ -66,11 +66,12 @@ def test_the_list_fits_a_terminal_and_says_nothing_twice(
     out = CarrierView(1, "north", "smpp", url, "0.60", ("254",), price, two, 0, 1, None, "out", f"not bound: {reason}", 1, 259_200, "close")
     well = out._replace(name="south", binds=tuple(each._replace(state="bound", reason="") for each in two), health="well", health_reason="")
     monkeypatch.setattr(output, "WIDTH", width)
-    print_carriers([out, well], "UTC")
+    print_carriers([out, well], {("south", "254")}, "UTC")
     shown = capsys.readouterr().out
     assert max(len(line.rstrip()) for line in shown.splitlines()) <= width
     assert shown.count("RBINDFAIL") == 1
     assert shown.count("2 bound") == 1
+    assert shown.count("1.00 (unused)") == 1
     assert shown.count("ca=/etc/north.pem&window=200") == 2
     # Three tables of a heading, a rule and two carriers; more only where a cell is folded.
     assert len([line for line in shown.splitlines() if line.strip()]) <= lines_max

@@ -1,6 +1,6 @@
 """How carriers are shown: in tables, or as fields."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +26,11 @@ async def read_carriers(runtime: "Runtime", data_dir: Path, database_url: str | 
     return [view._replace(binds=tuple(bind._replace(state="closed", reason=carriers.NOT_HELD) for bind in view.binds)) for view in found]
 
 
-def print_carriers(carriers: "Sequence[CarrierView]", zone: str) -> None:
-    """What they are for, where they are and how they are, each in a table that fits a terminal: URLs and reasons are long."""
+def print_carriers(carriers: "Sequence[CarrierView]", idle: Collection[tuple[str, str]], zone: str) -> None:
+    """Of `idle` prices, by carrier and prefix, it is said that nobody pays them.
+
+    What they are for, where they are and how they are, each in a table that fits a terminal: URLs and reasons are long.
+    """
     settings = [
         (
             carrier.name,
@@ -36,7 +39,7 @@ def print_carriers(carriers: "Sequence[CarrierView]", zone: str) -> None:
             else ", ".join(f"+{each}" if each else "all" for each in carrier.prefixes),
             str(carrier.weight),
             senders_of(carrier),
-            prices_of(carrier),
+            prices_of(carrier, idle),
             carrier.cost,
             unknown_of(carrier),
         )
@@ -94,9 +97,12 @@ def senders_of(carrier: "CarrierView") -> str:
     return ", ".join(carrier.senders or ("any",))
 
 
-def prices_of(carrier: "CarrierView") -> str:
-    """What it brought, whether that counts or not; one that only receives has none."""
-    return "" if only_receives(carrier.url) else ", ".join(price for _, price in carrier.prices) or "free"
+def prices_of(carrier: "CarrierView", idle: Collection[tuple[str, str]] = ()) -> str:
+    """What it brought; one that only receives has none."""
+    if only_receives(carrier.url):
+        return ""
+    told = (f"{price}{' (unused)' if (carrier.name, prefix) in idle else ''}" for prefix, price in carrier.prices)
+    return ", ".join(told) or "none"
 
 
 def _states(carrier: "CarrierView", zone: str) -> list[tuple[str, str, str]]:

@@ -207,17 +207,18 @@ def routing(
 @app.command("list", epilog="clarion carriers list --json")
 def show_list(data_dir: DataDir = DATA_DIR, database_url: DatabaseUrl = None, as_json: Json = False) -> None:
     """List carriers: bound, connecting or refused with the carrier's own error, out or being probed, and since when. Never a password."""
-    from clarion.store import catalog
+    from clarion.store import catalog, prices
 
-    async def work(runtime: "Runtime") -> "tuple[list[CarrierView], str]":
+    async def work(runtime: "Runtime") -> "tuple[list[CarrierView], set[tuple[str, str]], str]":
         found = await read_carriers(runtime, data_dir, database_url)
-        return found, zone_of(await runtime.store.read(catalog.load_organizations))
+        idle = {(price.carrier or "", price.prefix) for price in await runtime.store.read(prices.views) if not price.counts}
+        return found, idle, zone_of(await runtime.store.read(catalog.load_organizations))
 
-    found, zone = with_database(data_dir, database_url, work)
+    found, idle, zone = with_database(data_dir, database_url, work)
     if as_json:
         print_json({"carriers": [fields(carrier) for carrier in found]})
     else:
-        print_carriers(found, zone)
+        print_carriers(found, idle, zone)
 
 
 @app.command("test", epilog="clarion carriers test north")
