@@ -83,6 +83,9 @@ def test_a_price_of_everybody_is_told_beside_those_of_their_own(clarion: Any) ->
 
 def test_a_carrier_gets_another_prefix_and_takes_its_price_along(clarion: Any) -> None:
     furnished(clarion)
+    said = clarion("carriers", "set", "bad", "--price", "1.50").stdout
+    assert said.endswith("that begin with +254.\nUntil now that was KES 1.00.\n")
+    clarion.json("carriers", "set", "bad", "--price", "1")
     done = clarion("carriers", "set", "bad", "--prefix", "255")
     assert "No carrier takes numbers that begin with +254 any more." in done.stdout
     assert "Customers pay KES 1.00 (the price of bad) a segment to numbers that begin with +255." in done.stdout

@@ -107,7 +107,7 @@ def add(
         say(f"Added the carrier {name}. {RECEIVES}")
     else:
         say(f"Added the carrier {name} for {numbers(digits)}.")
-        tell_prices(moved, data_dir, database_url, always=True)
+        tell_prices(moved, data_dir, database_url, always=True, meant=price is not None)
     if settings.long_login:
         say(settings.long_login, err=True)
     if not as_json:
@@ -167,7 +167,7 @@ def change(
         print_json(fields(made))
     else:
         say(f"Changed the carrier {name}: {_about(made, unknown=(after_s, policy) != (None, None))}")
-        tell_prices(moved, data_dir, database_url, always=price is not None or prefix is not None)
+        tell_prices(moved, data_dir, database_url, always=price is not None or prefix is not None, meant=price is not None)
     if price is not None or prefix is not None:
         _warn(made, moved, data_dir, database_url)
 
@@ -267,7 +267,7 @@ def remove(
         print_json({"id": removed.id, "name": name, "waiting": removed.waiting})
     else:
         say(f"Removed the carrier {name}. {removed.waiting} messages that waited for it take another route or are refused, uncharged.")
-        tell_prices(moved, data_dir, database_url, always=True)
+        tell_prices(moved, data_dir, database_url, always=True, meant=False)
 
 
 async def _shown(runtime: "Runtime", carrier_id: int) -> "CarrierView":
@@ -294,10 +294,11 @@ def _password_for(name: str, login: tuple[str, str], url: str | None, given: str
     becomes = parse_url(url or known_url, known_password if given is None else given)
     was = parse_url(known_url, known_password)
     if given is None and known_password and becomes.account != was.account:
+        form = f"{'smpps' if becomes.tls else 'smpp'}://{becomes.system_id}:PASSWORD@{becomes.host}"
         raise Failure(
             f"The password of {name} is for {was.system_id} at {was.host}:{was.port} and goes nowhere else. Give the one for "
             f"{becomes.system_id} at {becomes.host}:{becomes.port} with --password-file FILE, or in the URL "
-            f"(smpp://{becomes.system_id}:PASSWORD@{becomes.host}; with nothing behind the colon if there is none).",
+            f"({form}; with nothing behind the colon if there is none).",
             2,
         )
     return given

@@ -38,8 +38,8 @@ async def prices_around(
     return changed, [PricesMoved(paid, await runtime.store.read(prices.paid_for, paid.prefix)) for paid in before]
 
 
-def tell_prices(moved: Iterable[PricesMoved], data_dir: Path, database_url: str | None, *, always: bool) -> None:
-    """What customers pay from now on, for each prefix; what is as it was only with `always`."""
+def tell_prices(moved: Iterable[PricesMoved], data_dir: Path, database_url: str | None, *, always: bool, meant: bool) -> None:
+    """What customers pay from now on, for each prefix; what is as it was only with `always`. How to undo what was not `meant`."""
     for before, after in moved:
         if not after.routed:
             if before.routed:
@@ -51,7 +51,7 @@ def tell_prices(moved: Iterable[PricesMoved], data_dir: Path, database_url: str 
             for old, new in zip(before.everybody, after.everybody, strict=False):
                 if old.amount not in {None, new.amount}:
                     keep = _set(old.amount or "", after.prefix, old.currency, data_dir, database_url)
-                    say(f"Until now that was {old.currency} {old.amount}. To go on with it: {keep}")
+                    say(f"Until now that was {old.currency} {old.amount}.{'' if meant else f' To go on with it: {keep}'}")
 
 
 def warn_of_price(name: str, amount: str, paid: "PaidFor", data_dir: Path, database_url: str | None) -> None:
