@@ -2,7 +2,7 @@
 
 import pytest
 
-from clarion.carriers.smpp import CarrierUrlError, SmppSettings, parse_url, url_without_password
+from clarion.carriers.smpp import CarrierUrlError, SmppSettings, names_password, parse_url, pdu, url_without_password
 
 
 def test_a_url_with_nothing_but_its_host_and_user() -> None:
@@ -94,8 +94,8 @@ def test_a_password_given_beside_the_url_wins() -> None:
         ("smpp://me@h?dest_npi=x", "dest_npi is a whole number from 0 to 18"),
         ("smpp://me@h?windw=5", "windw is no setting"),
         ("smpp://me@h?window=5&window=6", "window is set twice"),
-        ("smpp://0123456789abcdef@h", "system_id has 16 characters; SMPP 3.4 allows 15"),
-        ("smpp://me:123456789@h", "password has 9 characters; SMPP 3.4 allows 8"),
+        (f"smpp://{'m' * 65}@h", "system_id has 65 characters; at most 64 are taken"),
+        (f"smpp://me:{'p' * 65}@h", "password has 65 characters; at most 64 are taken"),
         ("smpp://m%C3%A9@h", "printable ASCII"),
         ("smpp://m%00e@h", "printable ASCII"),
         ("smpp://me@h?sender=ABCDEFGHIJKLMNOPQRSTU", "sender has 21 characters"),
@@ -114,8 +114,39 @@ def test_what_is_wrong_with_a_url_is_named(url: str, words: str) -> None:
         ("smpp://me:a@b@h", "smpp://me@h"),
         ("smpp://me@h?sender=+254", "smpp://me@h?sender=%2B254"),
         ("smpp://h?bad=1", "smpp://h?bad=1"),
+        ("smpps://me@h?ca=%2Fetc%2Fca.pem", "smpps://me@h?ca=/etc/ca.pem"),
     ],
 )
 def test_urls_are_shown_without_their_password(url: str, shown: str) -> None:
     assert url_without_password(url) == shown
     assert "secret" not in repr(parse_url("smpp://me:secret@h"))
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("smpp://0123456789abcde:12345678@h", ""),
+        ("smpp://me:123456789@h", "SMPP 3.4 has room for a password of 8 characters"),
+        ("smpp://0123456789abcdef@h", "SMPP 3.4 has room for a system_id of 15 characters"),
+        (f"smpp://{'m' * 64}:{'p' * 64}@h", "SMPP 3.4 has room for a system_id of 15 and a password of 8 characters"),
+    ],
+)
+def test_a_login_may_be_longer_than_smpp_has_room_for_and_says_so(url: str, said: str) -> None:
+    settings = parse_url(url)
+    assert settings.long_login.startswith(said)
+    assert bool(settings.long_login) == bool(said)
+    body = pdu.encode_bind(pdu.BindRequest(settings.system_id, settings.password))
+    assert pdu.decode_bind(pdu.frame(pdu.BIND_RECEIVER, 0, 1, body)) == pdu.BindRequest(settings.system_id, settings.password)
+
+
+def test_a_password_belongs_to_an_account() -> None:
+    known = parse_url("smpp://me:pw@carrier.example?window=5").account
+    assert parse_url("smpp://me@CARRIER.example:2775?rate=3").account == known
+    for other in (
+        "smpp://me@other.example",
+        "smpp://you@carrier.example",
+        "smpp://me@carrier.example:1",
+        "smpps://me@carrier.example:2775",
+    ):
+        assert parse_url(other).account != known
+    assert [names_password(f"smpp://me{password}@h") for password in ("", ":", ":pw")] == [False, True, True]

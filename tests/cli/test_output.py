@@ -46,8 +46,10 @@ def test_every_sentence_goes_through_what_replaces_it() -> None:
 
 def test_names_that_were_stored_steer_no_terminal(beside_sqlite: Any) -> None:
     evil, shown = "Acme\x1b]0;title\x07\u202egnp", "Acme\ufffd]0;title\ufffd\ufffdgnp"
+    beside_sqlite.json("organizations", "create", "Acme")
+    with sqlite3.connect(beside_sqlite.folder / "clarion-data" / "clarion.db") as connection:
+        connection.execute("UPDATE organizations SET name = ?", (evil,))
     for arguments in (
-        ("organizations", "create", evil),
         ("wallet", "top-up", "5"),
         ("wallet", "statement", "--limit", "1"),
         ("templates", "add", "welcome", "--text", "Hi"),

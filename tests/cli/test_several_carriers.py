@@ -15,11 +15,11 @@ def test_a_carrier_has_a_weight_and_the_senders_that_it_takes(clarion: Any) -> N
     assert (made["weight"], made["senders"], made["prefixes"]) == (0, ["names", "short"], ["+254"])
     assert clarion.json("carriers", "set", "north", "--senders", "any")["senders"] == ["any"]
     said = clarion("carriers", "set", "north", "--senders", "numbers").stdout
-    assert said.endswith("price free, weight 0, senders numbers.\n")
+    assert said.endswith("price none, weight 0, senders numbers.\n")
     plain = clarion.json("carriers", "add", "south", "smpp://a@127.0.0.1:1")
     assert (plain["weight"], plain["senders"]) == (1, ["any"])
     listed = clarion("carriers", "list").stdout
-    assert [line.split()[:4] for line in listed.splitlines() if "smpp://" in line] == [
+    assert [line.split()[:4] for line in listed.splitlines() if "close after" in line] == [
         ["north", "+254", "0", "numbers"],
         ["south", "all", "1", "any"],
     ]

@@ -40,7 +40,12 @@ def test_prices(clarion: Any) -> None:
     clarion.json("prices", "set", "25471", "0.5", "--organization", "Acme")
     clarion.json("prices", "set", "all", "3")
     prices = [(each["prefix"], each["amount"], each["organization"], each["carrier"]) for each in clarion.json("prices", "list")["prices"]]
-    assert prices == [("", "3", None, None), ("+254", "1.00", None, "north"), ("+254", "0.70", None, None), ("+25471", "0.5", "Acme", None)]
+    assert prices == [
+        ("", "3.00", None, None),
+        ("+254", "1.00", None, "north"),
+        ("+254", "0.70", None, None),
+        ("+25471", "0.50", "Acme", None),
+    ]
     assert "everybody" in clarion("prices", "list", "--organization", "Acme").stdout
     for number, price in (("0712345678", "0.50"), ("0722345678", "0.70")):
         assert clarion.json("send", number, "Hi", "--wait-s", "0")["price"] == price

@@ -14,9 +14,25 @@ from clarion.core.money import (
     format_money,
     minor_digits,
     parse_amount,
+    spell_amount,
 )
 
 CURRENCIES = ["KES", "USD", "MYR", "JPY", "UGX", "KWD", "CLF"]
+
+
+@pytest.mark.parametrize(
+    ("text", "currency", "shown"),
+    [
+        ("1", "KES", "1.00"),
+        ("1.5", "JPY", "1.5"),
+        ("2.000", "JPY", "2"),
+        ("1", None, "1.00"),
+        ("01.50", None, "1.50"),
+        ("0.0075", None, "0.0075"),
+    ],
+)
+def test_an_amount_is_spelled_with_the_decimals_of_its_currency(text: str, currency: str | None, shown: str) -> None:
+    assert spell_amount(text, currency) == shown
 
 
 @pytest.mark.parametrize(

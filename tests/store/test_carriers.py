@@ -6,6 +6,7 @@ from clarion.core.money import InvalidAmount
 from clarion.store import Store, binds, carriers, catalog, rows, tenants
 from clarion.store.carriers import CarrierChange, NewCarrier, change_carrier
 from clarion.store.catalog import read_version
+from clarion.store.engine import is_sqlite
 from clarion.store.errors import AlreadyThere, NotThere
 from clarion.store.tenants import NewOrganization
 from clarion.wiring.machine import SystemIds
@@ -76,6 +77,28 @@ async def test_a_bind_shows_its_state_only_while_somebody_holds_it(store: Store)
     assert (await store.read(carriers.list_carriers))[0].binds == ((0, "refused", "ESME_RBINDFAIL", NOW + 1),)
     await store.write(rows.all, "UPDATE binds SET lease_until = 1")
     assert (await store.read(carriers.list_carriers))[0].binds == ((0, "closed", "no server holds it", NOW + 1),)
+
+
+async def test_a_bind_whose_owner_is_gone_is_closed_before_its_lease_is_over(store: Store, database_url: str) -> None:
+    """On PostgreSQL its advisory lock tells; on SQLite only the lock on the data folder does, which commands look at."""
+    carrier_id = await store.write(carriers.add_carrier, NORTH, NOW)
+    lease = await store.write(binds.acquire, carrier_id, 0, store.owner, NOW)
+    assert lease is not None
+    await store.write(binds.note_state, lease.bind_id, lease.fence, "bound", "", NOW + 1)
+    await store.write(rows.all, "UPDATE binds SET owner = owner + 1")
+    expected = ("bound", "") if is_sqlite(database_url) else ("closed", "no server holds it")
+    assert [bind[1:3] for bind in (await store.read(carriers.list_carriers))[0].binds] == [expected]
+
+
+async def test_a_carrier_that_only_receives_sets_no_price(store: Store) -> None:
+    await make(store, "Acme")
+    await store.write(carriers.add_carrier, NewCarrier("deaf", "smpp://a@127.0.0.1?bind=receiver", "", "", "7"), NOW)
+    await store.write(carriers.add_carrier, NewCarrier("glob", "smpp://a@127.0.0.1", "", "", "2"), NOW)
+    organization = await store.read(catalog.load_organization, "Acme")
+    assert organization is not None
+    quote = (await store.read(catalog.load_catalog)).quoting(organization, None)(14_155_552_671)
+    assert quote is not None
+    assert quote.price_milli == 200_000
 
 
 async def test_the_simulator_comes_and_goes(store: Store) -> None:

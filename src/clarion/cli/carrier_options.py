@@ -5,13 +5,18 @@ from typing import Annotated
 
 import typer
 
+from clarion.cli.customer_prices import EVERYWHERE
 from clarion.cli.failures import Failure
 from clarion.cli.options import option
+from clarion.core.names import check_name
 from clarion.core.routes import WEIGHT_MAX
 from clarion.core.sender import parse_kinds
 
 UNKNOWN_AFTER_S_MAX = 30 * 86_400
 """Receipts fit a message for seven days; what is open for longer holds money for nothing."""
+
+NAME_CHARACTERS_MAX = 40
+"""Of a carrier, so that it fits beside the rest in a table and in a metric's label."""
 
 DIGITS_MAX = 15
 """Of a number in E.164, so of a prefix too."""
@@ -26,7 +31,13 @@ Url = Annotated[
     ),
 ]
 Price = Annotated[
-    str | None, option("--price", help="Of a segment, in the organization's currency.", metavar="AMOUNT", show_default="free")
+    str | None,
+    option(
+        "--price",
+        help="Of a segment, in the organization's currency. What was set by `prices`, or brought by a carrier before, counts first.",
+        metavar="AMOUNT",
+        show_default="free",
+    ),
 ]
 Cost = Annotated[str | None, option("--cost", help="What the carrier takes for a segment.", metavar="AMOUNT", show_default=False)]
 Prefix = Annotated[str, option("--prefix", help="The numbers it takes, like +254.", metavar="DIGITS", show_default="all")]
@@ -44,11 +55,27 @@ UnknownPolicy = Annotated[str, option("--unknown-policy", help=UNKNOWN_POLICY, m
 # A default for `add` must not change what is there: these have names of their own in the environment and the settings file.
 NewUrl = Annotated[
     str | None,
-    option("--url", prefix="NEW_", help="How it is spoken to, as with `add`; the password stays.", metavar="URL", show_default=False),
+    option(
+        "--url",
+        prefix="NEW_",
+        help="How it is spoken to, as with `add`; the password stays while host, port and system_id do.",
+        metavar="URL",
+        show_default=False,
+    ),
 ]
 NewPrice = Annotated[
     str | None,
     option("--price", prefix="NEW_", help="Of a segment; what was accepted keeps its own.", metavar="AMOUNT", show_default=False),
+]
+NewPrefix = Annotated[
+    str | None,
+    option(
+        "--prefix",
+        prefix="NEW_",
+        help=f"The numbers it takes from now on, like +255, or `{EVERYWHERE}`. Its price goes with it; what was accepted keeps its way.",
+        metavar="DIGITS",
+        show_default=False,
+    ),
 ]
 NewCost = Annotated[str | None, option("--cost", prefix="NEW_", help="What the carrier takes.", metavar="AMOUNT", show_default=False)]
 NewWeight = Annotated[int | None, option("--weight", prefix="NEW_", help=WEIGHT, metavar="N", min=0, max=WEIGHT_MAX, show_default=False)]
@@ -78,12 +105,21 @@ def password_in(file: Path | None) -> str | None:
 
 def prefix_digits(prefix: str) -> str:
     """The digits of a prefix, "" for everywhere. Raises Failure."""
-    digits = prefix.removeprefix("+")
-    if not digits:
+    if prefix in {"", EVERYWHERE}:
         return ""
+    digits = prefix.removeprefix("+")
     if not (digits.isascii() and digits.isdecimal() and len(digits) <= DIGITS_MAX) or digits[0] == "0":
-        raise Failure(f"{prefix!r} is no prefix: write the country's code and what follows it, like +254 or 25471.", 2)
+        like = f"write the country's code and what follows it, like +254 or 25471, or `{EVERYWHERE}` for all numbers"
+        raise Failure(f"{prefix!r} is no prefix: {like}.", 2)
     return digits
+
+
+def check_carrier_name(name: str) -> None:
+    """Raises Failure."""
+    try:
+        check_name("A carrier", name, NAME_CHARACTERS_MAX)
+    except ValueError as error:
+        raise Failure(str(error), 2) from None
 
 
 def parse_unknown_after(text: str) -> int:

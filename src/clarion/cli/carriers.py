@@ -1,15 +1,18 @@
 """`clarion carriers`: who takes the messages, over which connection, for which numbers and at what price."""
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from clarion.cli.carrier_list import fields, prices_of, print_carriers, read_carriers, senders_of, shown_url, unknown_of
 from clarion.cli.carrier_options import (
     CarrierName,
     Cost,
     NewCost,
     NewPasswordFile,
+    NewPrefix,
     NewPrice,
     NewSenders,
     NewUnknownAfter,
@@ -25,24 +28,26 @@ from clarion.cli.carrier_options import (
     Url,
     Weight,
     check_amounts,
+    check_carrier_name,
     parse_senders,
     parse_unknown_after,
     parse_unknown_policy,
     password_in,
     prefix_digits,
 )
+from clarion.cli.customer_prices import PricesMoved, numbers, prices_around, tell_prices, warn_of_price
 from clarion.cli.database import with_database
 from clarion.cli.failures import Failure
 from clarion.cli.next_step import next_step
 from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, Json, Yes
-from clarion.cli.output import iso, local, print_json, print_table, say, zone_of
+from clarion.cli.output import print_json, print_table, say, zone_of
 from clarion.core.carrier_url import only_receives
-from clarion.core.routes import Health, Routing
+from clarion.core.routes import Routing
 
 if TYPE_CHECKING:
     from clarion.carriers.smpp.probe import ProbeResult
     from clarion.runtime import Runtime
-    from clarion.store.carriers import BindView, CarrierView
+    from clarion.store.carriers import CarrierView, Removed
 
 app = typer.Typer(help="Who takes the messages, for which numbers, at what price.")
 
@@ -80,40 +85,48 @@ def add(
     from clarion.carriers.smpp.settings import parse_url, url_without_password
     from clarion.store import carriers
 
-    password = password_in(password_file)
-    settings = parse_url(url, password)
+    check_carrier_name(name)
+    settings = parse_url(url, password_in(password_file))
     check_amounts(price, cost)
+    _check_price_fits(url, price)
     kinds = parse_senders(senders)
     after_s, policy = parse_unknown_after(unknown_after), parse_unknown_policy(unknown_policy)
     bare, digits = url_without_password(url), prefix_digits(prefix)
     new = carriers.NewCarrier(name, bare, settings.password, digits, price, cost, weight, kinds, after_s, policy)
 
-    async def work(runtime: "Runtime") -> "CarrierView":
-        carrier_id = await runtime.store.write(carriers.add_carrier, new, runtime.clock.now())
-        return next(view for view in await runtime.store.read(carriers.list_carriers) if view.id == carrier_id)
+    async def work(runtime: "Runtime") -> "tuple[CarrierView, list[PricesMoved]]":
+        carrier_id, moved = await prices_around(
+            runtime, name, digits, lambda: runtime.store.write(carriers.add_carrier, new, runtime.clock.now())
+        )
+        return await _shown(runtime, carrier_id), moved
 
-    made = with_database(data_dir, database_url, work)
+    made, moved = with_database(data_dir, database_url, work)
     if as_json:
-        print_json(_fields(made))
+        print_json(fields(made))
+    elif only_receives(made.url):
+        say(f"Added the carrier {name}. {RECEIVES}")
     else:
-        where = f"numbers that begin with {prefix}" if prefix else "all numbers"
-        if not only_receives(made.url):
-            say(f"Added the carrier {name} for {where}{f', at {price} a segment' if price else ', free of charge'}.")
-        else:
-            say(f"Added the carrier {name}. {RECEIVES}")
+        say(f"Added the carrier {name} for {numbers(digits)}.")
+        tell_prices(moved, data_dir, database_url, always=True, meant=price is not None)
+    if settings.long_login:
+        say(settings.long_login, err=True)
+    if not as_json:
         say(f"Next: {next_step(data_dir, database_url, 'carriers', 'test', name)}")
+    _warn(made, moved, data_dir, database_url)
 
 
 @app.command(
     "set",
     epilog="clarion carriers set north --price 1.20 --cost 0.70\n\n"
     "clarion carriers set north --weight 0 --senders any\n\n"
+    "clarion carriers set north --prefix +255\n\n"
     "clarion carriers set north --unknown-after 3d --unknown-policy resend\n\n"
     "clarion carriers set north --url 'smpp://acme@smsc.example.net:2775?window=500&rate=300'",
 )
 def change(
     name: CarrierName,
     url: NewUrl = None,
+    prefix: NewPrefix = None,
     price: NewPrice = None,
     cost: NewCost = None,
     weight: NewWeight = None,
@@ -129,35 +142,34 @@ def change(
     from clarion.carriers.smpp.settings import parse_url, url_without_password
     from clarion.store import carriers
 
-    if (url, price, cost, weight, senders, unknown_after, unknown_policy, password_file) == (None,) * 8:
+    if (url, prefix, price, cost, weight, senders, unknown_after, unknown_policy, password_file) == (None,) * 9:
         raise Failure("There is nothing to change: name what, as `clarion carriers set --help` shows.", 2)
     password = password_in(password_file)
     check_amounts(price, cost)
     if url is not None:
         password = parse_url(url, password).password or password
+    digits = None if prefix is None else prefix_digits(prefix)
     kinds = None if senders is None else parse_senders(senders) or ()
     after_s = None if unknown_after is None else parse_unknown_after(unknown_after)
     policy = None if unknown_policy is None else parse_unknown_policy(unknown_policy)
 
-    async def work(runtime: "Runtime") -> "CarrierView":
-        known_url, known_password = await runtime.store.read(carriers.carrier_login, name)
-        # What it will be must be of use, whichever half of it is another.
-        parse_url(url or known_url, known_password if password is None else password)
+    async def work(runtime: "Runtime") -> "tuple[CarrierView, list[PricesMoved]]":
+        login = await runtime.store.read(carriers.carrier_login, name)
+        given = _password_for(name, login, url, password)
+        _check_price_fits(url or login[0], price)
         bare = None if url is None else url_without_password(url)
-        changed = carriers.CarrierChange(bare, password, price, cost, weight, kinds, after_s, policy)
-        carrier_id = await runtime.store.write(carriers.change_carrier, name, changed)
-        return next(view for view in await runtime.store.read(carriers.list_carriers) if view.id == carrier_id)
+        changed = carriers.CarrierChange(bare, given, price, cost, weight, kinds, after_s, policy, digits)
+        carrier_id, moved = await prices_around(runtime, name, digits, lambda: runtime.store.write(carriers.change_carrier, name, changed))
+        return await _shown(runtime, carrier_id), moved
 
-    made = with_database(data_dir, database_url, work)
+    made, moved = with_database(data_dir, database_url, work)
     if as_json:
-        print_json(_fields(made))
+        print_json(fields(made))
     else:
-        prices = ", ".join(price for _, price in made.prices) or "free"
-        cost = "" if made.cost is None else f", cost {made.cost}"
-        about = f"price {prices}{cost}, weight {made.weight}, senders {_senders(made)}"
-        if (after_s, policy) != (None, None):
-            about += f", unknown {_unknown(made)}"
-        say(f"Changed the carrier {name}: {made.url}, {about}.{f' {RECEIVES}' if only_receives(made.url) else ''}")
+        say(f"Changed the carrier {name}: {_about(made, unknown=(after_s, policy) != (None, None))}")
+        tell_prices(moved, data_dir, database_url, always=price is not None or prefix is not None, meant=price is not None)
+    if price is not None or prefix is not None:
+        _warn(made, moved, data_dir, database_url)
 
 
 @app.command("routing", epilog="clarion carriers routing\n\nclarion carriers routing cost")
@@ -195,30 +207,18 @@ def routing(
 @app.command("list", epilog="clarion carriers list --json")
 def show_list(data_dir: DataDir = DATA_DIR, database_url: DatabaseUrl = None, as_json: Json = False) -> None:
     """List carriers: bound, connecting or refused with the carrier's own error, out or being probed, and since when. Never a password."""
-    from clarion.store import carriers, catalog
+    from clarion.store import catalog, prices
 
-    async def work(runtime: "Runtime") -> "tuple[list[CarrierView], str]":
-        return await runtime.store.read(carriers.list_carriers), zone_of(await runtime.store.read(catalog.load_organizations))
+    async def work(runtime: "Runtime") -> "tuple[list[CarrierView], set[tuple[str, str]], str]":
+        found = await read_carriers(runtime, data_dir, database_url)
+        idle = {(price.carrier or "", price.prefix) for price in await runtime.store.read(prices.views) if not price.counts}
+        return found, idle, zone_of(await runtime.store.read(catalog.load_organizations))
 
-    found, zone = with_database(data_dir, database_url, work)
+    found, idle, zone = with_database(data_dir, database_url, work)
     if as_json:
-        print_json({"carriers": [_fields(carrier) for carrier in found]})
-        return
-    rows = []
-    for carrier in found:
-        reach = ", ".join(f"+{prefix}" if prefix else "all" for prefix in carrier.prefixes)
-        reach = "none, it only receives" if only_receives(carrier.url) else reach
-        prices = ", ".join(price for _, price in carrier.prices) or "free"
-        # A carrier of several connections takes a line for each, and one that is not well another.
-        about = (carrier.name, reach, str(carrier.weight), _senders(carrier), prices, carrier.cost, _unknown(carrier))
-        states = [_state(bind, zone) for bind in carrier.binds or (None,)]
-        if carrier.health != Health.WELL:
-            states.append((carrier.health, local(carrier.health_since_at, zone) or "", carrier.health_reason))
-        rows += [(*(about if place == 0 else [""] * 7), *state, "" if place else carrier.url) for place, state in enumerate(states)]
-    empty = "There is no carrier yet. Add one: clarion carriers add NAME URL --price AMOUNT"
-    print_table(
-        ["Name", "Numbers", ">Weight", "Senders", ">Price", ">Cost", "Unknown", "State", f"Since ({zone})", "Why", "URL"], rows, empty
-    )
+        print_json({"carriers": [fields(carrier) for carrier in found]})
+    else:
+        print_carriers(found, idle, zone)
 
 
 @app.command("test", epilog="clarion carriers test north")
@@ -258,49 +258,63 @@ def remove(
 
     if not yes and sys.stdin.isatty():
         typer.confirm(f"Remove the carrier {name}? What waits for it takes another route or is refused.", abort=True)
-    removed = with_database(data_dir, database_url, lambda runtime: runtime.store.write(carriers.remove_carrier, name))
+
+    async def work(runtime: "Runtime") -> "tuple[Removed, list[PricesMoved]]":
+        return await prices_around(runtime, name, None, lambda: runtime.store.write(carriers.remove_carrier, name))
+
+    removed, moved = with_database(data_dir, database_url, work)
     if as_json:
         print_json({"id": removed.id, "name": name, "waiting": removed.waiting})
     else:
         say(f"Removed the carrier {name}. {removed.waiting} messages that waited for it take another route or are refused, uncharged.")
+        tell_prices(moved, data_dir, database_url, always=True, meant=False)
 
 
-def _unknown(carrier: "CarrierView") -> str:
-    from clarion.core.durations import write_duration
+async def _shown(runtime: "Runtime", carrier_id: int) -> "CarrierView":
+    from clarion.store import carriers
 
-    return f"{carrier.unknown_policy} after {write_duration(carrier.unknown_after_s)}"
-
-
-def _senders(carrier: "CarrierView") -> str:
-    return ", ".join(carrier.senders or ("any",))
+    return next(view for view in await runtime.store.read(carriers.list_carriers) if view.id == carrier_id)
 
 
-def _state(bind: "BindView | None", zone: str = "UTC") -> tuple[str, str, str]:
-    if bind is None:
-        return ("closed", "", "no server has tried it yet")
-    return (bind.state, local(bind.since_at, zone) or "", bind.reason)
+def _check_price_fits(url: str, price: str | None) -> None:
+    if price is not None and only_receives(url):
+        raise Failure("A carrier that only receives (bind=receiver) takes no message, so it sets no price: leave --price out.", 2)
 
 
-def _fields(carrier: "CarrierView") -> dict[str, Any]:
-    # One bound connection is enough for the carrier to be used.
-    state = min(map(_state, carrier.binds), key=lambda told: told[0] != "bound", default=_state(None))
-    return {
-        "id": carrier.id,
-        "name": carrier.name,
-        "kind": carrier.kind,
-        "state": state[0],
-        "reason": state[2],
-        "url": carrier.url,
-        "prefixes": [f"+{prefix}" if prefix else "" for prefix in carrier.prefixes],
-        "prices": [{"prefix": f"+{prefix}" if prefix else "", "amount": amount} for prefix, amount in carrier.prices],
-        "cost": carrier.cost,
-        "unknown_after_s": carrier.unknown_after_s,
-        "unknown_policy": carrier.unknown_policy,
-        "weight": carrier.weight,
-        "senders": carrier.senders or ["any"],
-        "health": carrier.health,
-        "health_reason": carrier.health_reason,
-        "health_since": iso(carrier.health_since_at or carrier.created_at),
-        "binds": [{"slot": bind.slot, "state": bind.state, "reason": bind.reason, "since": iso(bind.since_at)} for bind in carrier.binds],
-        "created_at": iso(carrier.created_at),
-    }
+def _password_for(name: str, login: tuple[str, str], url: str | None, given: str | None) -> str | None:
+    """The password to keep beside a URL; None for the one that is there, which never goes to anybody else.
+
+    What the carrier will be must be of use, whichever half of it is another. Raises Failure, CarrierUrlError.
+    """
+    from clarion.carriers.smpp.settings import names_password, parse_url
+
+    known_url, known_password = login
+    if given is None and url is not None and names_password(url):
+        given = ""
+    becomes = parse_url(url or known_url, known_password if given is None else given)
+    was = parse_url(known_url, known_password)
+    if given is None and known_password and becomes.account != was.account:
+        form = f"{'smpps' if becomes.tls else 'smpp'}://{becomes.system_id}:PASSWORD@{becomes.host}"
+        raise Failure(
+            f"The password of {name} is for {was.system_id} at {was.host}:{was.port} and goes nowhere else. Give the one for "
+            f"{becomes.system_id} at {becomes.host}:{becomes.port} with --password-file FILE, or in the URL "
+            f"({form}; with nothing behind the colon if there is none).",
+            2,
+        )
+    return given
+
+
+def _about(carrier: "CarrierView", *, unknown: bool) -> str:
+    cost = "" if carrier.cost is None else f", cost {carrier.cost}"
+    price = "" if only_receives(carrier.url) else f"price {prices_of(carrier)}{cost}, "
+    about = f"{shown_url(carrier)}, {price}weight {carrier.weight}, senders {senders_of(carrier)}"
+    return f"{about}{f', unknown {unknown_of(carrier)}' if unknown else ''}.{f' {RECEIVES}' if only_receives(carrier.url) else ''}"
+
+
+def _warn(carrier: "CarrierView", moved: list[PricesMoved], data_dir: Path, database_url: str | None) -> None:
+    if only_receives(carrier.url):
+        return
+    for prefix, amount in carrier.prices:
+        for each in moved:
+            if each.after.prefix == prefix:
+                warn_of_price(carrier.name, amount, each.after, data_dir, database_url)

@@ -30,6 +30,16 @@ def with_database(data_dir: Path, database_url: str | None, work: "Callable[[Run
     return asyncio.run(opened())
 
 
+def folder_is_served(data_dir: Path, database_url: str | None) -> bool | None:
+    """Whether a server has the data folder at this moment; None on PostgreSQL, where the rows of binds tell."""
+    from clarion.store.engine import is_sqlite, sqlite_path
+    from clarion.store.sqlite import is_folder_locked
+    from clarion.wiring.opening import database_url as url_of
+
+    url = url_of(data_dir, database_url)
+    return is_folder_locked(sqlite_path(url).parent) if is_sqlite(url) else None
+
+
 async def organization_named(runtime: "Runtime", name: str | None) -> "Organization":
     """The organization of this name; without one, the only one there is. Raises Failure with the names that there are."""
     from clarion.store import catalog

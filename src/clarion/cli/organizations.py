@@ -10,12 +10,16 @@ from clarion.cli.next_step import next_step
 from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, Json, option
 from clarion.cli.output import amount, print_facts, print_json, print_table, say
 from clarion.cli.senders import sender_id
+from clarion.core.names import check_name
 
 if TYPE_CHECKING:
     from clarion.runtime import Runtime
     from clarion.store.catalog import Organization
 
 app = typer.Typer(help="Tenants, each with keys and a wallet of its own.")
+
+NAME_CHARACTERS_MAX = 200
+"""As many as a face takes for one."""
 
 BILLING = ("prepaid", "postpaid", "none")
 
@@ -70,8 +74,10 @@ def create(
     """Make an organization with an empty wallet."""
     from clarion.store import catalog, tenants
 
-    if not name.strip():
-        raise Failure("An organization needs a name.", 2)
+    try:
+        check_name("An organization", name, NAME_CHARACTERS_MAX)
+    except ValueError as error:
+        raise Failure(str(error), 2) from None
     if billing not in BILLING:
         raise Failure(f"There is no billing {billing!r}: choose {', '.join(BILLING)}.", 2)
     limit_milli = _limit(credit_limit, currency, billing)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from clarion.cli.carrier_options import prefix_digits
+from clarion.cli.customer_prices import EVERYWHERE, paid_told
 from clarion.cli.database import organization_named, with_database
 from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, Json, option
 from clarion.cli.output import print_json, print_table, say
@@ -12,11 +13,12 @@ from clarion.cli.output import print_json, print_table, say
 if TYPE_CHECKING:
     from clarion.runtime import Runtime
     from clarion.store.catalog import Organization
-    from clarion.store.prices import PriceView
+    from clarion.store.prices import PaidFor, PriceView
 
-app = typer.Typer(help="What a segment costs: the longest prefix counts, then the organization's own, then its currency's.")
-
-EVERYWHERE = "all"
+app = typer.Typer(
+    help="What a segment costs: the longest prefix counts, then the organization's own, then its currency's, then that of the carrier that "
+    "was added first."
+)
 
 Prefix = Annotated[str, typer.Argument(metavar="PREFIX", help=f"The numbers it is for, like +254, or `{EVERYWHERE}`.")]
 Amount = Annotated[str, typer.Argument(metavar="AMOUNT", help="A decimal for one segment, like 0.80.")]
@@ -41,27 +43,32 @@ def put(
 ) -> None:
     """Set a price. What was accepted before keeps its own."""
     from clarion.cli.failures import Failure
-    from clarion.core.money import parse_amount
+    from clarion.core.money import parse_amount, spell_amount
     from clarion.store import prices
 
-    digits = _digits(prefix)
+    digits = prefix_digits(prefix)
     if parse_amount(value, currency) < 0:
         raise Failure("A price is 0 or more.", 2)
 
     async def work(runtime: "Runtime") -> int:
         owner = await _owner(runtime, organization)
+        if owner is not None and owner.currency != currency:
+            raise Failure(
+                f"{owner.name} pays in {owner.currency}, so no price in {currency} counts for it: --currency {owner.currency}.", 2
+            )
         return await runtime.store.write(prices.put, digits, value, currency, owner)
 
     made = with_database(data_dir, database_url, work)
+    amount = spell_amount(value, currency)
     if as_json:
-        print_json({"id": made, "prefix": _spelled(digits), "amount": value, "currency": currency, "organization": organization})
+        print_json({"id": made, "prefix": _spelled(digits), "amount": amount, "currency": currency, "organization": organization})
     else:
-        say(f"A segment to {_named(digits)} costs {currency} {value}{f' for {organization}' if organization else ''}.")
+        say(f"A segment to {_named(digits)} costs {currency} {amount}{f' for {organization}' if organization else ''}.")
 
 
 @app.command("list", epilog="clarion prices list --organization Acme")
 def show_list(organization: Whose = None, data_dir: DataDir = DATA_DIR, database_url: DatabaseUrl = None, as_json: Json = False) -> None:
-    """List prices: those that were set, and those that carriers brought."""
+    """List prices: those that were set, and those that carriers brought; one that does not count stands behind another of its prefix."""
     from clarion.store import prices
 
     async def work(runtime: "Runtime") -> "list[PriceView]":
@@ -73,10 +80,17 @@ def show_list(organization: Whose = None, data_dir: DataDir = DATA_DIR, database
         print_json({"prices": [_fields(price) for price in found]})
         return
     rows = [
-        (_named(price.prefix), price.amount, price.currency or "any", price.organization or "everybody", price.carrier or "set by hand")
+        (
+            _named(price.prefix),
+            price.amount,
+            price.currency or "any",
+            price.organization or "everybody",
+            price.carrier or "set by hand",
+            "yes" if price.counts else "no",
+        )
         for price in found
     ]
-    print_table(["Numbers", ">Amount", "Currency", "Whose", "From"], rows, "There is no price yet: everything is free.")
+    print_table(["Numbers", ">Amount", "Currency", "Whose", "From", "Counts"], rows, "There is no price yet: everything is free.")
 
 
 @app.command("remove", epilog="clarion prices remove +254 --currency KES --organization Acme")
@@ -91,25 +105,23 @@ def remove(
     """Take back a price that was set; one that a carrier brought goes with the carrier."""
     from clarion.store import prices
 
-    digits = _digits(prefix)
+    digits = prefix_digits(prefix)
 
-    async def work(runtime: "Runtime") -> int:
+    async def work(runtime: "Runtime") -> "tuple[int, PaidFor]":
         owner = await _owner(runtime, organization)
-        return await runtime.store.write(prices.remove, digits, currency, owner)
+        gone = await runtime.store.write(prices.remove, digits, currency, owner)
+        return gone, await runtime.store.read(prices.paid_for, digits)
 
-    gone = with_database(data_dir, database_url, work)
+    gone, paid = with_database(data_dir, database_url, work)
     if as_json:
         print_json({"id": gone, "prefix": _spelled(digits), "currency": currency, "organization": organization})
     else:
-        say(f"No price in {currency} is set for {_named(digits)}{f' for {organization}' if organization else ''} any more.")
+        whose = f" for {organization}" if organization else ""
+        say(f"No price in {currency} is set for {_named(digits)}{whose} any more. {paid_told(paid)}")
 
 
 async def _owner(runtime: "Runtime", name: str | None) -> "Organization | None":
     return None if name is None else await organization_named(runtime, name)
-
-
-def _digits(prefix: str) -> str:
-    return "" if prefix == EVERYWHERE else prefix_digits(prefix)
 
 
 def _spelled(digits: str) -> str:
@@ -128,4 +140,5 @@ def _fields(price: "PriceView") -> dict[str, Any]:
         "currency": price.currency,
         "organization": price.organization,
         "carrier": price.carrier,
+        "counts": price.counts,
     }

@@ -1,5 +1,6 @@
 """`clarion send`: one text from the command line, down the same road as the API's."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,6 +12,7 @@ from clarion.cli.next_step import next_step
 from clarion.cli.options import DATA_DIR, DatabaseUrl, DataDir, Json, OrganizationName, option
 from clarion.cli.output import money, print_json, say
 from clarion.cli.senders import require_registered, sender_id
+from clarion.core.carrier_url import only_receives
 
 if TYPE_CHECKING:
     from clarion.flow.order import Accepted, Rejection
@@ -28,6 +30,8 @@ LOOK_S = 0.2
 """Between two looks at what became of it."""
 
 ENDED = frozenset({"delivered", "undelivered", "refused", "suppressed", "expired", "cancelled", "undetermined"})
+
+NOT_SENT = frozenset({"waiting", "retry"})
 
 TOLD = {
     "invalid_number": "{recipient} is no phone number.",
@@ -61,21 +65,23 @@ def send(
     if sender is not None:
         sender_id("--sender", sender)
 
-    async def work(runtime: "Runtime") -> "tuple[Accepted, History | None, Organization]":
+    async def work(runtime: "Runtime") -> "tuple[Accepted, History | None, str, Organization]":
         owner = await organization_named(runtime, organization)
         accepted = await _accept(runtime, owner, recipient, words, sender)
         if accepted.rejections:
             raise Failure(_why(accepted.rejections[0], accepted, owner))
-        return accepted, await _outcome(runtime, accepted, wait_s), owner
+        history = await _outcome(runtime, accepted, wait_s)
+        lacking = await _lacking(runtime, data_dir, database_url) if history is None or history.state in NOT_SENT else ""
+        return accepted, history, lacking, owner
 
-    accepted, history, owner = with_database(data_dir, database_url, work)
+    accepted, history, lacking, owner = with_database(data_dir, database_url, work)
     state = "waiting" if history is None else history.state
     if as_json:
         print_json(_fields(accepted, history, owner))
     else:
         number = f"+{accepted.numbers[0]}"
         shown = next_step(data_dir, database_url, "messages", "show", message_id(accepted.broadcast_id, accepted.offsets[0]))
-        say(f"{number}: {_told(history)}. Its history: {shown}")
+        say(f"{number}: {_told(history, lacking)}. Its history: {shown}")
     if state in ENDED - {"delivered"}:
         raise typer.Exit(1)
 
@@ -113,9 +119,19 @@ def _why(rejection: "Rejection", accepted: "Accepted", owner: "Organization") ->
     )
 
 
-def _told(history: "History | None") -> str:
-    if history is None or history.state in {"waiting", "retry"}:
-        return "accepted, and not sent yet: a server has to be running, with a carrier that is bound"
+async def _lacking(runtime: "Runtime", data_dir: Path, database_url: str | None) -> str:
+    """What is known to keep a message from going out; "" where nothing is."""
+    from clarion.cli.carrier_list import read_carriers
+
+    sending = [each for each in await read_carriers(runtime, data_dir, database_url) if not only_receives(each.url)]
+    if any(bind.state == "bound" for carrier in sending for bind in carrier.binds):
+        return ""
+    return ": no carrier is bound. A server has to be running, and `clarion carriers list` shows how its carriers are"
+
+
+def _told(history: "History | None", lacking: str) -> str:
+    if history is None or history.state in NOT_SENT:
+        return f"accepted, and not sent yet{lacking}"
     return f"{history.state}{f' ({history.reason})' if history.reason else ''}"
 
 

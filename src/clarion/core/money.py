@@ -75,6 +75,14 @@ def format_amount(milli: int, currency: str) -> str:
     return f"{'-' if milli < 0 else ''}{whole}{'.' if decimals else ''}{decimals}"
 
 
+def spell_amount(text: str, currency: str | None) -> str:
+    """An amount as it was typed, with the decimals of its currency; with two at least where it is for any. Raises as `parse_amount`."""
+    if currency is not None:
+        return format_amount(parse_amount(text, currency), currency)
+    whole, _, decimals = text.partition(".")
+    return f"{int(whole)}.{decimals.rstrip('0'):0<2}"
+
+
 def format_money(milli: int, currency: str) -> str:
     """`KES 1.00`. Raises UnknownCurrency."""
     return f"{currency} {format_amount(milli, currency)}"

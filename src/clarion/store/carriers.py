@@ -1,7 +1,7 @@
 """Carriers with their routes and prices, as people set them up: added, changed, removed; and what decides between several.
 
-Every change raises the version, so that a running server takes it up at its next poll. From one that is changed no route is taken away
-meanwhile, so what waits for it goes on waiting.
+Every change raises the version, so that a running server takes it up at its next poll. From one that is changed nothing is taken away
+that waits for it, also where it gets another prefix.
 """
 
 from collections.abc import Sequence
@@ -12,13 +12,15 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from clarion.core.carrier_url import only_receives
-from clarion.core.money import parse_amount
+from clarion.core.money import parse_amount, spell_amount
 from clarion.core.routes import Routing
 from clarion.store import owners, tables
 from clarion.store.catalog import SIMULATOR, raise_version
 from clarion.store.errors import AlreadyThere, NotThere
 
 SIMULATOR_PRICE = "1.00"
+
+NOT_HELD = "no server holds it"
 
 UNKNOWN_AFTER_S = 72 * 3600
 """Carriers try for three days at most: a receipt that has not come by then hardly will."""
@@ -49,7 +51,8 @@ class NewCarrier:
 class CarrierChange:
     """What is to be another; None stays. `url` has no password in it; `price` and `cost` are decimals for one segment.
 
-    `weight` is its share among those of its prefix; of `senders`, the kinds that it takes, () is any.
+    `prefix` ("" is everywhere) takes the price that the carrier brought along, and leaves what was accepted where it is. `weight` is its
+    share among those of its prefix; of `senders`, the kinds that it takes, () is any.
     """
 
     url: str | None = None
@@ -60,6 +63,7 @@ class CarrierChange:
     senders: Sequence[str] | None = None
     unknown_after_s: int | None = None
     unknown_policy: str | None = None
+    prefix: str | None = None
 
 
 class BindView(NamedTuple):
@@ -131,10 +135,14 @@ def list_carriers(connection: Connection) -> list[CarrierView]:
     engine_now = owners.engine_now(connection)
     c, b = tables.carriers.c, tables.binds.c
     binds: dict[int, list[BindView]] = {}
-    found = connection.execute(sa.select(b.carrier_id, b.owner, b.lease_until, b.slot, b.state, b.reason, b.since_at).order_by(b.slot))
+    query = sa.select(b.carrier_id, b.owner, b.lease_until, b.slot, b.state, b.reason, b.since_at).order_by(b.slot)
+    found = connection.execute(query).all()
+    # On SQLite only the lock on the data folder tells, and that is not the database's.
+    asked = [] if connection.dialect.name == "sqlite" else sorted({row.owner for row in found if row.owner is not None})
+    gone = set(owners.gone_owners(connection, asked)) if asked else set()
     for carrier_id, owner, lease_until, slot, state, reason, since_at in found:
-        held = owner is not None and lease_until > engine_now
-        view = BindView(slot, state, reason, since_at) if held else BindView(slot, "closed", "no server holds it", since_at)
+        held = owner is not None and lease_until > engine_now and owner not in gone
+        view = BindView(slot, state, reason, since_at) if held else BindView(slot, "closed", NOT_HELD, since_at)
         binds.setdefault(carrier_id, []).append(view)
     routes, prices = tables.routes.c, tables.prices.c
     return [
@@ -143,12 +151,12 @@ def list_carriers(connection: Connection) -> list[CarrierView]:
             row.name,
             row.kind,
             row.url,
-            row.cost,
+            None if row.cost is None else spell_amount(row.cost, None),
             ()
             if only_receives(row.url)
             else tuple(connection.execute(sa.select(routes.prefix).where(routes.carrier_id == row.id).order_by(routes.prefix)).scalars()),
             tuple(
-                (prefix, amount)
+                (prefix, spell_amount(amount, None))
                 for prefix, amount in connection.execute(
                     sa.select(prices.prefix, prices.amount).where(prices.carrier_id == row.id).order_by(prices.prefix)
                 )
@@ -188,6 +196,9 @@ def change_carrier(connection: Connection, name: str, change: CarrierChange) -> 
     row = active_carrier(connection, name)
     if row.kind == SIMULATOR:
         raise AlreadyThere(f"{name!r} is the built-in carrier: every start with --simulator sets it up.")
+    if change.prefix is not None:
+        for table in (tables.routes, tables.prices):
+            connection.execute(sa.update(table).where(table.c.carrier_id == row.id).values(prefix=change.prefix))
     if change.price is not None:
         check_price(connection, change.price)
         _put_price(connection, row.id, change.price)

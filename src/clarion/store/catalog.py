@@ -93,12 +93,14 @@ class Quote(NamedTuple):
 
 
 class Price(NamedTuple):
-    """A row of `prices`: a decimal amount for one segment, for a currency or any, for an organization or all."""
+    """A row of `prices`: a decimal amount for one segment, for a currency or any, for an organization or all; maybe a carrier's."""
 
     prefix: str
     currency: str | None
     organization_id: int | None
     amount: str
+    carrier_id: int | None = None
+    id: int = 0
 
 
 QUOTES_MAX = 10_000
@@ -132,7 +134,9 @@ class Catalog:
         self._routes = Routes(real, routing)
         self._someone_is_well = any(way.health is Health.WELL for way in real)
         self._simulated = Routes([way for way in sending if self.simulated(way.carrier_id)])
-        self._prices = LongestPrefix([(price.prefix, price) for price in prices])
+        # A carrier that only receives takes no message, so it says nothing of what messages cost.
+        deaf = {carrier.id for carrier in carriers if only_receives(carrier.url)}
+        self._prices = LongestPrefix([(price.prefix, price) for price in prices if price.carrier_id not in deaf])
         self._digits = max([self._routes.digits, self._simulated.digits, *(len(price.prefix) for price in prices)])
         self._quotes: dict[tuple[int, str | None], _Quotes] = {}
         self._orders: Counter[tuple[int, ...]] = Counter()
@@ -204,20 +208,25 @@ class Catalog:
             quotes.shared[beginning] = (shares, offers)
 
     def price_of(self, recipient: int, organization: Organization) -> int:
-        """The price of a segment, in thousandths of the minor unit: the longest prefix, then the organization's own, then its currency's.
+        """The price of a segment, in thousandths of the minor unit. 0 where none was set, and where the organization is not billed."""
+        if organization.billing == "none":
+            return 0
+        best = self.price_that_counts(recipient, organization.currency, organization.id)
+        return 0 if best is None else parse_amount(best.amount, organization.currency)
 
-        Of those that several carriers brought for one prefix it is that of the carrier that was added first. 0 where no price was set, and
-        where the organization is not billed.
+    def price_that_counts(self, recipient: int, currency: str, organization_id: int | None) -> Price | None:
+        """Of the prices for a number: the longest prefix, then the organization's own (without one: everybody's), then its currency's.
+
+        Of those that several carriers brought for one prefix it is that of the one added first. A carrier that only receives has none.
         """
         fitting = [
             price
             for price in self._prices.candidates(recipient)
-            if price.currency in {None, organization.currency} and price.organization_id in {None, organization.id}
+            if price.currency in {None, currency} and price.organization_id in {None, organization_id}
         ]
-        if organization.billing == "none" or not fitting:
-            return 0
-        best = max(fitting, key=lambda price: (len(price.prefix), price.organization_id is not None, price.currency is not None))
-        return parse_amount(best.amount, organization.currency)
+        return max(
+            fitting, key=lambda price: (len(price.prefix), price.organization_id is not None, price.currency is not None), default=None
+        )
 
 
 def raise_version(connection: Connection) -> int:
@@ -243,7 +252,9 @@ def load_catalog(connection: Connection) -> Catalog:
     r = tables.routes.c
     routes = connection.execute(sa.select(r.prefix, r.carrier_id, r.weight).order_by(r.id))
     p = tables.prices.c
-    prices = connection.execute(sa.select(p.prefix, p.currency, p.organization_id, p.amount).order_by(p.carrier_id, p.id))
+    prices = connection.execute(
+        sa.select(p.prefix, p.currency, p.organization_id, p.amount, p.carrier_id, p.id).order_by(p.carrier_id, p.id)
+    )
     version, routing = connection.execute(sa.select(tables.settings.c.version, tables.settings.c.routing)).one()
     return Catalog(
         version,

@@ -2,6 +2,6 @@
 
 from clarion.carriers.smpp.bind import SmppBind
 from clarion.carriers.smpp.probe import ProbeResult, probe
-from clarion.carriers.smpp.settings import CarrierUrlError, SmppSettings, parse_url, url_without_password
+from clarion.carriers.smpp.settings import CarrierUrlError, SmppSettings, names_password, parse_url, url_without_password
 
-__all__ = ["CarrierUrlError", "ProbeResult", "SmppBind", "SmppSettings", "parse_url", "probe", "url_without_password"]
+__all__ = ["CarrierUrlError", "ProbeResult", "SmppBind", "SmppSettings", "names_password", "parse_url", "probe", "url_without_password"]

@@ -19,6 +19,9 @@ PDU_OCTETS_MAX: Final = 65_536
 SEQUENCE_MAX: Final = 0x7FFFFFFF
 INTERFACE_VERSION: Final = 0x34
 SHORT_MESSAGE_OCTETS_MAX: Final = 254
+LOGIN_OCTETS_MAX: Final = 64
+"""Of a system_id or a password. The specification has 15 and 8 (5.2.1, 5.2.2); carriers give out longer ones and take them."""
+
 
 RESPONSE: Final = 0x80000000
 GENERIC_NACK: Final = 0x80000000
@@ -106,11 +109,11 @@ def frame(command: int, command_status: int, sequence: int, body: bytes = b"") -
 
 
 def encode_bind(request: BindRequest) -> bytes:
-    """The body of a bind. Raises ValueError where a field is longer than the specification allows."""
+    """The body of a bind. Raises ValueError where a field is longer than a carrier can be expected to take."""
     return b"".join(
         (
-            _terminated("system_id", request.system_id, 15),
-            _terminated("password", request.password, 8),
+            _terminated("system_id", request.system_id, LOGIN_OCTETS_MAX),
+            _terminated("password", request.password, LOGIN_OCTETS_MAX),
             _terminated("system_type", request.system_type, 12),
             bytes((request.interface_version, request.address_ton, request.address_npi)),
             _terminated("address_range", request.address_range, 40),

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
+from clarion.carriers.smpp.pdu import LOGIN_OCTETS_MAX
+
 PORT: Final = 2775
 """Registered for SMPP."""
 
@@ -22,8 +24,10 @@ TYPE_MAX: Final = 6
 NUMBERING_MAX: Final = 18
 """The highest type of number and numbering plan (SMPP 3.4, 5.2.5 and 5.2.6)."""
 
-SYSTEM_ID_CHARACTERS_MAX: Final = 15
-PASSWORD_CHARACTERS_MAX: Final = 8
+SYSTEM_ID_CHARACTERS: Final = 15
+PASSWORD_CHARACTERS: Final = 8
+"""What SMPP 3.4 has room for (5.2.1, 5.2.2). Many carriers give out longer ones, and take them."""
+
 SYSTEM_TYPE_CHARACTERS_MAX: Final = 12
 SENDER_CHARACTERS_MAX: Final = 20
 WINDOW_MAX: Final = 10_000
@@ -72,6 +76,23 @@ class SmppSettings:
         kinds = ("transmitter", "receiver") if self.bind == "pair" else (self.bind,)
         return [replace(self, bind=kind) for kind in kinds] * self.binds
 
+    @property
+    def account(self) -> tuple[str, int, str, bool]:
+        """Whom a password is for: it is shown to nobody else, nor in the clear where it went over TLS."""
+        return self.host, self.port, self.system_id, self.tls
+
+    @property
+    def long_login(self) -> str:
+        """Which half of the login is longer than SMPP 3.4 has room for, in a sentence; "" where none is."""
+        longer = [
+            f"a {name} of {room}"
+            for name, value, room in (("system_id", self.system_id, SYSTEM_ID_CHARACTERS), ("password", self.password, PASSWORD_CHARACTERS))
+            if len(value) > room
+        ]
+        if not longer:
+            return ""
+        return f"SMPP 3.4 has room for {' and '.join(longer)} characters. A longer one goes out whole: many carriers take it."
+
     def __repr__(self) -> str:
         """Without the password: settings end up in logs and tracebacks."""
         return f"SmppSettings({self.bind} {self.system_id}@{self.host}:{self.port})"
@@ -91,8 +112,8 @@ def parse_url(url: str, password: str | None = None) -> SmppSettings:
     return SmppSettings(
         host=parts.hostname,
         port=_port(parts) or (TLS_PORT if tls else PORT),
-        system_id=_text("system_id", unquote(parts.username or ""), SYSTEM_ID_CHARACTERS_MAX, needed=True),
-        password=_text("password", unquote(parts.password or "") if password is None else password, PASSWORD_CHARACTERS_MAX),
+        system_id=_text("system_id", unquote(parts.username or ""), LOGIN_OCTETS_MAX, needed=True),
+        password=_text("password", unquote(parts.password or "") if password is None else password, LOGIN_OCTETS_MAX),
         bind=_choice("bind", options.pop("bind", "transceiver"), BIND_KINDS),
         window=int(_number("window", options.pop("window", "200"), 1, WINDOW_MAX, whole=True)),
         rate_per_second=_number("rate", options.pop("rate", "0"), 0, 1_000_000),
@@ -119,7 +140,13 @@ def url_without_password(url: str) -> str:
     parts = _split(url)
     _, at, host = parts.netloc.rpartition("@")
     user = quote(unquote(parts.username or ""), safe="") if at else ""
-    return parts._replace(netloc=f"{user}{at}{host}", query=urlencode(_pairs(parts))).geturl()
+    # A slash is itself in a query, so the path of `ca` stays readable.
+    return parts._replace(netloc=f"{user}{at}{host}", query=urlencode(_pairs(parts), safe="/")).geturl()
+
+
+def names_password(url: str) -> bool:
+    """Whether a password stands in the URL, be it an empty one (`smpp://acme:@host`)."""
+    return _split(url).password is not None
 
 
 OPTIONS: Final = (
@@ -189,7 +216,7 @@ def _text(name: str, value: str, characters_max: int, *, needed: bool = False) -
     if needed and not value:
         raise CarrierUrlError(f"the {name} is missing: {FORM}")
     if len(value) > characters_max:
-        raise CarrierUrlError(f"the {name} has {len(value)} characters; SMPP 3.4 allows {characters_max}")
+        raise CarrierUrlError(f"the {name} has {len(value)} characters; at most {characters_max} are taken")
     if not (value.isascii() and value.isprintable()):
         raise CarrierUrlError(f"the {name} is made of printable ASCII characters")
     return value
