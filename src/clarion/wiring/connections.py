@@ -217,7 +217,7 @@ class Connections:
         if lease.in_doubt:
             log.warning("bind.doubt", carrier=carrier.name, bind=lease.bind_id, slot=slot, messages=lease.in_doubt)
         bucket = self._bucket(carrier_id, settings)
-        made = Receiver(self._runtime, carrier_id, carrier.reference_form, settings.sender, self._settings)
+        made = Receiver(self._runtime, carrier_id, carrier.reference_form, self._settings)
         receiver = self._receivers.setdefault(carrier_id, made)
         # The numbers go on when a connection is made anew; a removed carrier's name may come back as another carrier.
         meter = self._meters.setdefault(key, Meter(carrier.name, slot))
