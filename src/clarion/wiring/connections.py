@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -84,7 +84,7 @@ class Connections:
 
     @property
     def meters(self) -> list[Meter]:
-        """The counts of all binds that this process has held."""
+        """The counts of all binds that this process has held, of the carriers that there are."""
         return list(self._meters.values())
 
     def not_ready(self) -> list[str]:
@@ -141,6 +141,7 @@ class Connections:
         for key, working in self._working.items():
             self._adjust(working.connection, *wanted[key])
             working.connection.dispatcher.bypassed = catalog.bypassed(key[0])
+        self._forget(catalog.carriers)
         for key, (carrier, settings) in wanted.items():
             if key not in self._working and key not in self._ending and self._is_due(key):
                 await self._try_start(key, carrier, settings)
@@ -181,6 +182,16 @@ class Connections:
                 log.warning("store.unavailable", doing="leases", error=str(error))
             except Exception:
                 log.exception("leases.not_renewed")
+
+    def _forget(self, carriers: Collection[int]) -> None:
+        """Nothing of a removed carrier stays once its connections have ended: its numbers leave the metrics with it."""
+        at_work = {carrier_id for carrier_id, _ in (*self._working, *self._ending)}
+        gone = {carrier_id for carrier_id, _ in self._meters if carrier_id not in carriers and carrier_id not in at_work}
+        if gone:
+            self._meters = {key: meter for key, meter in self._meters.items() if key[0] not in gone}
+            self._failures = {key: failure for key, failure in self._failures.items() if key[0] not in gone}
+        for carrier_id in gone:
+            del self._buckets[carrier_id], self._receivers[carrier_id]
 
     def _leave(self, key: Key, ending: Coroutine[Any, Any, None]) -> None:
         """End in the background; the slot is not taken again before that is done."""
