@@ -11,8 +11,9 @@ PAGE = Path(__file__).parents[1] / "docs" / "metrics.md"
 HEAD = """# Metrics
 
 Made by `tools/metrics.py` from the table that `/metrics` itself is made of; a test keeps it current. The form is Prometheus' text format.
-Counters begin at 0 with the process; those of a bind go on when its connection is made anew. `carrier` is the carrier's name, `bind` which
-of its binds, from 0. Each server tells of the binds that it holds itself, and of the health of every carrier, which all of them share.
+Counters begin at 0 with the process; those of a bind go on when its connection is made anew, and end when its carrier is
+removed. `carrier` is the carrier's name, `bind` which of its binds, from 0. Each server tells of the binds that it holds itself, and of the
+health of every carrier, which all of them share.
 
 | question | answer |
 |---|---|

@@ -71,8 +71,9 @@ def test_receipts_and_texts() -> None:
     receipt = Receipt("7", "254700000000", "ACME", "delivered", "", -1, b"", 1)
     text = InboundText(2, "254700000000", "ACME", "Hi", 0, b"")
     meter = Meter()
-    meter.delivered([receipt, replace(receipt, state="undelivered"), replace(receipt, state=""), receipt, text])
-    assert meter.receipts == {"delivered": 2, "undelivered": 1, "intermediate": 1}
+    meter.delivered([receipt, replace(receipt, state="undelivered", reason="UNDELIV err:1"), receipt, text])
+    meter.delivered([replace(receipt, state="", reason=f"{word} err:0") for word in ("ENROUTE", "ACCEPTD", "UNKNOWN", "ODD")])
+    assert meter.receipts == {"delivered": 2, "undelivered": 1, "intermediate": 2, "unknown": 2}
     assert meter.texts == 1
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clarion.core.carrier_url import own_sender
 from clarion.core.routes import PROBES, Health, Route, Routes, Routing, deal
 from clarion.core.sender import kind_of
 
@@ -17,6 +18,11 @@ GERMAN = 4_915_112_345_678
 
 def route(carrier_id: int, prefix: str = "254", **more: Any) -> Route:
     return Route(prefix, carrier_id)._replace(**more)
+
+
+@pytest.mark.parametrize("sender", ["+254700000000", "%2B254700000000"])
+def test_a_number_with_its_plus_is_a_sender_of_the_url(sender: str) -> None:
+    assert own_sender(f"smpp://me@127.0.0.1:2775?rate=5&sender={sender}") == "+254700000000"
 
 
 def test_the_longest_prefix_is_tried_first_then_the_heaviest() -> None:

@@ -37,7 +37,7 @@ def part(text: str, number: int, parts: int, reference: int = 7, phone: str = PH
 async def bring(hand: Hand, *texts: InboundText) -> None:
     """In one transaction, a second after the last."""
     hand.clock.at += SECOND
-    await Receiver(hand.runtime, hand.carrier_id, None, "").receive(texts)
+    await Receiver(hand.runtime, hand.carrier_id, None).receive(texts)
 
 
 async def wholes(hand: Hand) -> list[str]:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 import sqlalchemy as sa
-from tests.flow.hand import Hand, by_hand
+from tests.flow.hand import NOBODY, Hand, by_hand
 from tests.flow.rig import PATIENCE_S, numbers, road
 
 from clarion.carriers.interface import InboundText
@@ -12,6 +12,7 @@ from clarion.flow.receive import Receiver
 from clarion.simulator.settings import SmscSettings
 from clarion.store import Store, optouts
 from clarion.store import tables as t
+from clarion.store.carriers import CarrierChange, change_carrier
 
 MESSAGES = 5_000
 PHONE = 254_700_000_000
@@ -24,8 +25,9 @@ async def hand(store: Store) -> Hand:
 
 
 async def text(hand: Hand, words: str, phone: str = str(PHONE), address: str = "CLARION", *, parts: int = 1, sender: str = "") -> None:
-    """As a bind brings it."""
-    receiver = Receiver(hand.runtime, hand.carrier_id, None, sender)
+    """As a bind brings it, of a carrier whose URL gives this sender."""
+    await hand.run(f"UPDATE carriers SET url = '{NOBODY}?sender={sender}'")
+    receiver = Receiver(hand.runtime, hand.carrier_id, None)
     await receiver.receive([InboundText(1, phone, address, words, 0, words.encode(), 1, parts)])
 
 
@@ -74,6 +76,27 @@ async def test_the_address_is_the_messages_sender(hand: Hand, sender: str | None
     await hand.accept(1, sender=sender)
     await text(hand, "STOP", address=address, sender=default)
     assert bool(await suppressed(hand)) is heeded
+
+
+async def test_every_sender_that_the_carrier_had_is_heeded(hand: Hand) -> None:
+    """Which of them a message went out from is not kept with it."""
+    await hand.accept(1, sender=None)
+    await hand.run(f"UPDATE carriers SET url = '{NOBODY}?sender=11110'")
+    for sender in ("+22220", "11110", "33330", "33330"):
+        await hand.store.write(change_carrier, "one", CarrierChange(url=f"{NOBODY}?sender={sender}"))
+    for address in ("+11110", "22220", "33330"):
+        await text(hand, "STOP", address=address, sender="33330")
+        assert await suppressed(hand) == [(hand.organization.id, PHONE, "STOP")], address
+        await text(hand, "START", address=address, sender="33330")
+    await text(hand, "STOP", address="44440", sender="33330")
+    assert await suppressed(hand) == []
+
+
+async def test_a_sender_that_the_carrier_chose_may_be_any(hand: Hand) -> None:
+    await hand.accept(1, sender=None)
+    await hand.store.write(change_carrier, "one", CarrierChange(url=f"{NOBODY}?sender=33330"))
+    await text(hand, "STOP", address="44440", sender="33330")
+    assert await suppressed(hand) == [(hand.organization.id, PHONE, "STOP")]
 
 
 async def test_a_text_from_somebody_unknown_is_kept_and_means_nobody(hand: Hand) -> None:
@@ -136,3 +159,30 @@ async def test_a_stop_in_the_middle_of_a_broadcast(store: Store) -> None:
                 await asyncio.sleep(0.02)
         again = await here.accept([last])
         await here.until(again, lambda v: v.counts["delivered"] == 1)
+
+
+async def test_a_stop_to_what_the_carrier_is_changed_to_and_to_what_it_was_before(store: Store) -> None:
+    """While the server runs: `carriers set --url` with another `sender=`."""
+    async with road(store, options="sender=11110") as here:
+
+        async def opted_out(*, wanted: bool) -> None:
+            async with asyncio.timeout(PATIENCE_S):
+                while await store.read(optouts.count, here.organization.id) != wanted:
+                    await asyncio.sleep(0.02)
+
+        async def send() -> None:
+            accepted = await here.accept([str(PHONE)], sender=None)
+            await here.until(accepted, lambda view: view.counts["delivered"] == 1)
+
+        await send()
+        ((url,),) = await here.all(sa.select(t.carriers.c.url))
+        await store.write(change_carrier, "one", CarrierChange(url=url.replace("11110", "22220")))
+        async with asyncio.timeout(PATIENCE_S):
+            while [each.bind.settings.sender for each in here.connections.held if each.bind.state == "bound"] != ["22220"]:
+                await asyncio.sleep(0.02)
+        await send()
+        for address in ("22220", "11110"):
+            here.smsc.send_text("clarion", str(PHONE), address, "STOP")
+            await opted_out(wanted=True)
+            here.smsc.send_text("clarion", str(PHONE), address, "START")
+            await opted_out(wanted=False)

@@ -188,6 +188,24 @@ class TestTake:
         assert (await hand.states())[first.message_id] == "sent"
         await hand.check()
 
+    async def test_a_retry_goes_by_its_lane(self, hand: Hand) -> None:
+        """A single send that is tried again does not wait for room that bulk may have, behind bulk's retries."""
+        await hand.accept(8, lane=2)
+        await plan.plan(hand.runtime)
+        bulk = (await hand.take()).messages
+        await hand.record([fact(message, "retry", hand.carrier_id, attempt=2, due_at=hand.at - 1) for message in bulk])
+        for lane in (0, 1):
+            await hand.accept(1, lane=lane, start=254_711_000_000)
+        quick = (await hand.take(bulk_room=0)).messages
+        await hand.record([fact(message, "retry", hand.carrier_id, attempt=2, due_at=hand.at) for message in quick])
+        again = await hand.take(bulk_room=0)
+        assert sorted((message.lane, message.attempt) for message in again.messages) == [(0, 2), (1, 2)]
+        assert again.more
+        await hand.record([fact(message, "retry", hand.carrier_id, attempt=3, due_at=hand.at) for message in again.messages])
+        assert Counter(message.lane for message in (await hand.take(6)).messages) == {0: 1, 1: 1, 2: 4}
+        assert Counter(message.lane for message in (await hand.take(6)).messages) == {2: 4}
+        await hand.check()
+
     async def test_retries_beyond_the_room_are_more(self, hand: Hand) -> None:
         """Whoever put them back must not wait for a poll between two windows of them."""
         await hand.accept(10)

@@ -16,6 +16,7 @@ from clarion.flow.receive import Receiver
 from clarion.flow.sweep import Sweeper
 from clarion.store import Store, binds, carriers, housekeeping, marks, reroutes
 from clarion.store import tables as t
+from clarion.store.facts import AttemptFact
 from clarion.store.outcomes import LateAnswer
 
 DELIVERIES = sa.select(t.deliveries.c.message_id, t.deliveries.c.state, t.deliveries.c.reason).order_by(t.deliveries.c.message_id)
@@ -69,6 +70,22 @@ class TestOutcomes:
         await hand.record([], late=late)
         assert [state for _, state, _ in await hand.all(DELIVERIES)] == ["delivered", "refused", "unknown"]
         assert await everything(hand) == before
+        await hand.check()
+
+    @pytest.mark.parametrize("second", ["sent", "refused"])
+    async def test_late_answers_to_two_attempts_in_one_batch_are_both_recorded(self, hand: Hand, second: str) -> None:
+        """Of what was sent again after silence, to the same carrier."""
+        await hand.accept(1)
+        (message,) = (await hand.take()).messages
+        silent = AttemptFact(message.message_id, 1, hand.carrier_id, None, "unknown", None)
+        await hand.record([fact(message, "unknown", hand.carrier_id)])
+        await hand.record([fact(message, "retry", hand.carrier_id, attempt=2, due_at=hand.at)], attempts=[silent])
+        (again,) = (await hand.take()).messages
+        await hand.record([fact(again, "unknown", hand.carrier_id)])
+        answers = [LateAnswer(message.message_id, 2, second, None, None), LateAnswer(message.message_id, 1, "sent", "77", None)]
+        await hand.record([], late=answers)
+        assert await hand.states() == {message.message_id: second}
+        assert await hand.all(sa.select(t.attempts.c.attempt, t.attempts.c.receipt, t.attempts.c.carrier_reference)) == [(1, "sent", "77")]
         await hand.check()
 
     async def test_a_late_answer_after_the_end_changes_nothing(self, hand: Hand) -> None:

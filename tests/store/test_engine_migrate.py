@@ -23,7 +23,7 @@ from clarion.store.errors import NewerDatabase, OlderDatabase, Unavailable
 
 Outside = Callable[[str], list[tuple[Any, ...]]]
 
-HEAD = "0007"
+HEAD = "0008"
 """The newest revision of the program."""
 
 SECOND = """

@@ -66,6 +66,32 @@ async def test_what_waits_is_committed_together(make_store: MakeStore) -> None:
     assert store.stats.commits < 25
 
 
+async def test_what_is_written_just_before_the_close_is_done(make_store: MakeStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The writer has seen that nothing waits, and hears of the end before it looks again."""
+    store = await make_store()
+    armed, looked, go = threading.Event(), threading.Event(), threading.Event()
+    take = writer.Writer._take
+
+    def slowly(self: writer.Writer) -> writer.Job | None:
+        job = take(self)
+        if job is None and armed.is_set():
+            looked.set()
+            assert go.wait(LIMIT_S)
+        return job
+
+    monkeypatch.setattr(writer.Writer, "_take", slowly)
+    armed.set()
+    store._writer._bell.set()
+    assert await asyncio.to_thread(looked.wait, LIMIT_S)
+    write = asyncio.ensure_future(store.write(bump))
+    await asyncio.sleep(0)
+    closing = asyncio.ensure_future(store.close())
+    await asyncio.sleep(0)
+    go.set()
+    assert await asyncio.wait_for(write, LIMIT_S) == 1
+    await closing
+
+
 async def test_the_writer_is_durable_and_keeps_references(make_store: MakeStore) -> None:
     store = await make_store()
 

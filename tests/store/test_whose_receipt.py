@@ -13,6 +13,8 @@ from clarion.carriers.smpp.receipts import decode_delivery
 from clarion.flow.receive import Receiver
 from clarion.store import Store, orphans
 from clarion.store import tables as t
+from clarion.store.facts import PartFact
+from clarion.store.history import message_history
 from clarion.store.marks import Marked
 
 TWENTY = 20
@@ -228,6 +230,48 @@ async def test_an_intermediate_state_is_no_orphan_and_moves_nothing_but_an_unkno
     assert (await hand.receive(about(sent, ""), note("nobody", 254_700_000_000, ""))) == (1, 0, Counter(literal=1))
     assert await hand.states() == {sent.message_id: "sent"}
     assert await hand.all(ORPHANS) == []
+
+
+async def test_what_a_carrier_says_without_an_end_is_kept_until_the_end(hand: Hand) -> None:
+    """UNKNOWN, and words that nobody knows: the message stays sent, and its history tells which."""
+
+    async def shown() -> tuple[str | None, list[str]]:
+        history = await hand.store.read(message_history, accepted.broadcast_id, 1)
+        assert history is not None
+        return history.reason, [event.detail for event in history.events if event.what == "receipt"]
+
+    accepted = await hand.accept(1)
+    (message,) = (await hand.take()).messages
+    await hand.record([fact(message, "sent", hand.carrier_id, reference=f"r{message.message_id}")])
+    for words in ("ENROUTE err:0", "UNKNOWN err:000"):
+        await hand.receive(about(message, "", reason=words))
+        assert await shown() == (words, [f"{words}, which is no end"])
+    await hand.receive(about(message, "", reason=""))
+    assert await hand.states() == {message.message_id: "sent"}
+    assert (await shown())[0] == "UNKNOWN err:000"
+    await hand.receive(about(message), about(message, "", reason="UNKNOWN err:000"))
+    assert await hand.states() == {message.message_id: "delivered"}
+    assert await shown() == (None, [])
+    await hand.check()
+
+
+async def test_what_a_carrier_says_of_an_unknown_or_of_a_part_is_kept_too(hand: Hand) -> None:
+    (lost, long) = await mark(hand, 2)
+    await hand.record(
+        [fact(lost, "unknown", hand.carrier_id, reference="u1"), fact(long, "sent", hand.carrier_id)],
+        parts=[PartFact(long.message_id, 1, part, hand.carrier_id, f"p{part}", "sent", None) for part in (1, 2)],
+    )
+    unclear = {"state": "", "reason": "UNKNOWN err:000"}
+    await hand.receive(note("u1", lost.recipient, **unclear), note("p2", long.recipient, **unclear))
+    assert await hand.all(sa.select(t.deliveries.c.state, t.deliveries.c.reason).order_by(t.deliveries.c.message_id)) == [
+        ("sent", "UNKNOWN err:000"),
+        ("sent", None),
+    ]
+    assert await hand.all(sa.select(t.parts.c.state, t.parts.c.reason).order_by(t.parts.c.part)) == [
+        ("sent", None),
+        ("sent", "UNKNOWN err:000"),
+    ]
+    await hand.check()
 
 
 async def test_a_receipt_of_an_earlier_attempt_twice_in_one_batch(hand: Hand) -> None:

@@ -12,6 +12,7 @@ from tests.flow.rig import PATIENCE_S, numbers, road
 from clarion.api.metrics import HttpMetrics
 from clarion.simulator.settings import SmscSettings
 from clarion.store import Store
+from clarion.store.carriers import NewCarrier, add_carrier, carrier_login, remove_carrier
 from clarion.wiring.metrics import FAMILIES, make_registry
 
 TOOL = Path(__file__).parents[2] / "tools" / "metrics.py"
@@ -81,3 +82,27 @@ async def test_the_numbers_are_the_carriers(store: Store) -> None:
                 if not sample.name.endswith("_created"):
                     assert set(sample.labels) - {"le"} == set(labels), sample
         assert told.keys() == FAMILIES.keys(), "all of them, and no other"
+
+
+async def test_the_numbers_of_a_removed_carrier_go_with_it(store: Store) -> None:
+    """And begin anew if it comes back."""
+    of = {"carrier": "one", "bind": "0"}
+    async with road(store) as here:
+        registry = make_registry(here.runtime, here.connections)
+
+        async def until(*, there: bool) -> None:
+            async with asyncio.timeout(PATIENCE_S):
+                while any("one" in sample.labels.values() for family in registry.collect() for sample in family.samples) != there:
+                    await asyncio.sleep(0.02)
+
+        accepted = await here.accept(numbers(20))
+        await here.until(accepted, lambda view: view.counts["delivered"] == 20)
+        assert value(registry, "clarion_bind_submits_total", **of) == 20
+        url, _ = await store.read(carrier_login, "one")
+        await store.write(remove_carrier, "one")
+        await until(there=False)
+        await store.write(add_carrier, NewCarrier("one", url, ""), here.runtime.clock.now())
+        await until(there=True)
+        accepted = await here.accept(numbers(5))
+        await here.until(accepted, lambda view: view.counts["delivered"] == 5)
+        assert value(registry, "clarion_bind_submits_total", **of) == 5

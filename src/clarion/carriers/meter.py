@@ -17,6 +17,9 @@ BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0
 STATUSES_MAX: Final = 64
 """A carrier may make statuses up; beyond so many they are counted together."""
 
+INTERMEDIATE: Final = ("ENROU", "ACCEP")
+"""With these begin the words for a message that is on its way (SMPP 3.4, 5.2.28)."""
+
 NO_ANSWER: Final = "none"
 NEVER_SENT: Final = "not_sent"
 OTHER: Final = "other"
@@ -69,7 +72,7 @@ class Meter:
 
     def delivered(self, deliveries: Sequence[Receipt | InboundText]) -> None:
         """Count receipts by what they say, and inbound texts."""
-        counts = Counter(each.state or "intermediate" if isinstance(each, Receipt) else None for each in deliveries)
+        counts = Counter(each.state or _open(each) if isinstance(each, Receipt) else None for each in deliveries)
         self.texts += counts.pop(None, 0)
         self.receipts.update({state: count for state, count in counts.items() if state is not None})
 
@@ -89,6 +92,11 @@ class Meter:
             status = OTHER
         self._statuses[reason] = status
         return status
+
+
+def _open(receipt: Receipt) -> str:
+    """Of a receipt that is no end: whether the message goes on, or nobody knows."""
+    return "intermediate" if receipt.reason.startswith(INTERMEDIATE) else "unknown"
 
 
 def status_of(outcome: Outcome, reason: str) -> str:

@@ -25,6 +25,7 @@ def own_sender(url: str) -> str:
 
 def _option(url: str, name: str) -> str | None:
     try:
-        return dict(parse_qsl(urlsplit(url).query)).get(name)
+        # An unquoted plus is none of a query's blanks here: `sender=+254…` is what people write.
+        return dict(parse_qsl(urlsplit(url).query.replace("+", "%2B"))).get(name)
     except ValueError:
         return None

@@ -24,8 +24,9 @@ class Submission(Struct, frozen=True, gc=False, array_like=True):
 
 
 class Receipt(Struct, frozen=True, gc=False):
-    """What a carrier says of a message that it took. `state` is `delivered`, `undelivered`, or empty for an intermediate state.
+    """What a carrier says of a message that it took. `state` is `delivered`, `undelivered`, or empty for what is no end.
 
+    `reason` are the carrier's words, empty of what was delivered.
     `recipient` and `sender` are those of the message, as the carrier writes them (a receipt's source and destination).
     `user_message_reference` is -1 where the carrier echoes none. `sequence` is what `Bind.acknowledge` wants back.
     """

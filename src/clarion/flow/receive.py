@@ -25,14 +25,11 @@ log = structlog.get_logger(__name__)
 class Receiver:
     """Takes what one carrier's binds bring, and learns in which form the carrier writes its ids."""
 
-    def __init__(
-        self, runtime: Runtime, carrier_id: int, form: str | None, default_sender: str = "", settings: Settings | None = None
-    ) -> None:
+    def __init__(self, runtime: Runtime, carrier_id: int, form: str | None, settings: Settings | None = None) -> None:
         """`settings` know the other routes; without them what was not delivered stays so."""
         self._runtime = runtime
         self._settings = settings
         self._carrier_id = carrier_id
-        self._default_sender = default_sender
         self._votes: Counter[str] = Counter()
         self.form = form
         """literal, hex_to_decimal or decimal_to_hex, once receipts have shown it."""
@@ -57,7 +54,7 @@ class Receiver:
 
     async def _take_texts(self, texts: Sequence[InboundText], now: int) -> None:
         kept, wishes = [_text(text) for text in texts], _wishes(texts)
-        heeded = await self._runtime.write_patiently(optouts.keep, self._carrier_id, self._default_sender, kept, wishes, now)
+        heeded = await self._runtime.write_patiently(optouts.keep, self._carrier_id, kept, wishes, now)
         for wish, organization_id, _ in heeded:
             if organization_id is None:
                 log.warning("opt_out.of_nobody", carrier_id=self._carrier_id, word=wish.word, address=wish.address)

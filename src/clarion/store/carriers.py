@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from clarion.core.carrier_url import only_receives
+from clarion.core.carrier_url import only_receives, own_sender
 from clarion.core.money import parse_amount, spell_amount
 from clarion.core.routes import Routing
-from clarion.store import owners, tables
+from clarion.store import owners, rows, tables
 from clarion.store.catalog import SIMULATOR, raise_version
 from clarion.store.errors import AlreadyThere, NotThere
 
@@ -209,6 +209,8 @@ def change_carrier(connection: Connection, name: str, change: CarrierChange) -> 
         values["senders"] = " ".join(change.senders) or None
     if change.weight is not None:
         connection.execute(sa.update(tables.routes).where(tables.routes.c.carrier_id == row.id).values(weight=change.weight))
+    if change.url is not None:
+        _remember_sender(connection, row, change.url)
     if values:
         connection.execute(sa.update(tables.carriers).where(tables.carriers.c.id == row.id).values(values))
     raise_version(connection)
@@ -261,6 +263,7 @@ def _put_carrier(connection: Connection, kind: str, new: NewCarrier, now: int) -
         carrier_id = int(connection.execute(made).scalar_one())
     else:
         carrier_id = known.id
+        _remember_sender(connection, known, new.url)
         _take_away(connection, carrier_id)
         connection.execute(sa.update(tables.carriers).where(tables.carriers.c.id == carrier_id).values(**values))
     connection.execute(sa.insert(tables.routes).values(prefix=new.prefix, carrier_id=carrier_id, weight=new.weight))
@@ -268,6 +271,25 @@ def _put_carrier(connection: Connection, kind: str, new: NewCarrier, now: int) -
         connection.execute(sa.insert(tables.prices).values(prefix=new.prefix, carrier_id=carrier_id, amount=new.price))
     raise_version(connection)
     return carrier_id
+
+
+def _remember_sender(connection: Connection, row: sa.Row[Any], url: str) -> None:
+    """Keep what stood in for a sender, where the new URL says otherwise: phones answer to it for as long as they have its texts."""
+    earlier = own_sender(row.url)
+    if earlier != own_sender(url):
+        rows.all(
+            connection,
+            "INSERT INTO carrier_senders (carrier_id, sender) VALUES (:carrier_id, :earlier) ON CONFLICT (carrier_id, sender) DO NOTHING",
+            carrier_id=row.id,
+            earlier=earlier,
+        )
+
+
+def own_senders(connection: Connection, carrier_id: int) -> set[str]:
+    """What stands in, or once stood in, for the sender of a message that names none; "" where the carrier itself chose."""
+    urls = rows.all(connection, "SELECT url FROM carriers WHERE id = :carrier_id", carrier_id=carrier_id)
+    earlier = rows.all(connection, "SELECT sender FROM carrier_senders WHERE carrier_id = :carrier_id", carrier_id=carrier_id)
+    return {own_sender(url) for (url,) in urls} | {sender for (sender,) in earlier}
 
 
 def _take_away(connection: Connection, carrier_id: int) -> None:

@@ -198,9 +198,11 @@ def _delivery_events(
         yield Event(delivery.sent_at, "sent", f"attempt {delivery.attempt}: the carrier took it", carrier, delivery.carrier_reference)
         if delivery.charged_milli and taken is None:
             yield Event(delivery.sent_at, "charged")
-    if delivery.state == State.SENT:
-        return
     reason = delivery.reason or ""
+    if delivery.state == State.SENT:
+        if reason:
+            yield Event(delivery.updated_at, "receipt", f"{reason}, which is no end", carrier)
+        return
     if delivery.state == State.RETRY:
         yield Event(delivery.updated_at, "retry", reason, carrier)
         yield Event(delivery.due_at or delivery.updated_at, "due", f"attempt {delivery.attempt} may begin", carrier)

@@ -23,6 +23,9 @@ from clarion.store.parts import Begun, begun
 CANDIDATES_MAX = 64
 """Ready chunks that a claim looks at, the first of each organization before the second of any."""
 
+QUICK_CHUNKS_MAX = 500
+"""Chunks of lanes 0 and 1 that are looked through for due retries; those beyond them go as bulk's do."""
+
 TURN_MESSAGES = 100
 """What an organization may mark before the others of its lane are asked again."""
 
@@ -53,7 +56,7 @@ class Taken(NamedTuple):
 
 
 class _Candidate(Struct, frozen=True, gc=False, array_like=True):
-    kind: str  # own ready; retry, bind: nothing but that there are due retries, and that the bind is ours
+    kind: str  # own ready; retry: there are due ones, of lane 0 if any of them may be of lane 0 or 1; bind: it is ours
     chunk_id: int
     broadcast_id: int
     organization_id: int
@@ -64,6 +67,9 @@ class _Candidate(Struct, frozen=True, gc=False, array_like=True):
     expires_at: int | None
     started_at: int | None
 
+
+_QUICK = "FROM chunks WHERE state = 'claimed' AND lane < 2 AND retry_count > 0"
+"""What was marked to its end stays claimed while something of it is to be tried again."""
 
 _LOOK = (
     "WITH held AS (SELECT 1 FROM binds WHERE id = :bind_id AND fence = :fence{lock}), ready AS (SELECT c.id, c.broadcast_id,"
@@ -77,7 +83,8 @@ _LOOK = (
     " WHERE c.state = 'claimed' AND c.bind_id = :bind_id AND c.marked_id < coalesce(c.open_id, c.last_id) AND b.state = 'accepted'"
     " UNION ALL SELECT 'ready', ready.* FROM ready"
     " UNION ALL SELECT 'bind', 0, 0, 0, 0, 0, 0, 0, NULL, NULL FROM held"
-    " UNION ALL SELECT 'retry', 0, 0, 0, 0, 0, 0, 0, NULL, NULL WHERE EXISTS (SELECT 1 FROM deliveries"
+    f" UNION ALL SELECT 'retry', 0, 0, 0, CASE WHEN EXISTS (SELECT 1 {_QUICK}) THEN 0 ELSE 2 END, 0, 0, 0, NULL, NULL"
+    " WHERE EXISTS (SELECT 1 FROM deliveries"
     " WHERE state = 'retry' AND carrier_id = :carrier_id AND due_at <= :now)"
 )
 """All that a mark has to know, in one statement: each costs the writer turns at the interpreter, and PostgreSQL a round trip."""
@@ -106,7 +113,7 @@ _MARKED = _RANGE | {"lane": "smallint", "expires_at": "bigint", "text": "text"}
 def take(
     connection: Connection, bind_id: int, carrier_id: int, fence: int, room: int, bulk_room: int, in_flight: dict[int, int], now: int
 ) -> Taken:
-    """Mark the next messages for a bind: by lane, the organization with least in flight on it, age; due retries before new bulk.
+    """Mark the next messages for a bind: by lane, the organization with least in flight on it, age; of a lane, due retries before new.
 
     `room` is how many more may be in doubt, `bulk_room` how many of lane 2; `in_flight` counts messages by organization. Messages that
     must not go out any more (opted out, expired) are passed over and settled here.
@@ -127,14 +134,20 @@ def take(
     candidates = [candidate for candidate in look if candidate.chunk_id]
     # Retries may be many, when a carrier was removed: single sends and replies go before them, as they go before other bulk.
     quick = sum(c.open_id - c.marked_id for c in candidates if c.lane < 2)
+    retried: list[Marked] = []
+    if any(candidate.kind == "retry" and candidate.lane < 2 for candidate in look):
+        by_id = " NOT INDEXED" if connection.dialect.name == "sqlite" else ""
+        retried = _mark_retries(connection, _QUICK_RETRIES.format(by_id=by_id), carrier_id, fence, room, now)
+        room -= len(retried)
     retries_room = min(bulk_room, room - quick)
-    retried = _mark_retries(connection, carrier_id, fence, retries_room, now) if kinds["retry"] else []
+    others = _mark_retries(connection, _RETRIES, carrier_id, fence, retries_room, now) if kinds["retry"] else []
+    room, bulk_room = room - len(others), bulk_room - len(others)
+    retried += others
     long = {message.message_id: message.attempt for message in retried if message.segments > 1}
     parts = begun(connection, carrier_id, long) if long else {}
-    room, bulk_room = room - len(retried), bulk_room - len(retried)
     ranges = _share(candidates, room, bulk_room, in_flight)
     # Where a query came back full, what it left out has not been looked at.
-    full = (kinds["retry"] and len(retried) == max(retries_room, 0)) or room == 0 or kinds["ready"] == CANDIDATES_MAX
+    full = (kinds["retry"] and len(others) == max(retries_room, 0)) or room == 0 or kinds["ready"] == CANDIDATES_MAX
     more = full or sum(c.open_id - c.marked_id for c in candidates) > sum(to_id - from_id for _, from_id, to_id in ranges)
     if not ranges:
         return Taken(retried, more=more, begun=parts)
@@ -217,13 +230,20 @@ def _begin(connection: Connection, broadcasts: set[int], now: int) -> None:
         )
 
 
-_RETRIES = (
+_OF_RETRIES = (
     "SELECT d.message_id, d.attempt, coalesce(m.sender, ''), m.recipient, coalesce(m.text, b.text), m.encoding, 1, 1, 0, b.expires_at,"
     " d.chunk_id, m.broadcast_id, m.organization_id, c.lane, m.segments, m.price_milli, s.reason"
-    " FROM deliveries d JOIN messages m ON m.id = d.message_id JOIN chunks c ON c.id = d.chunk_id"
+    " FROM {source} JOIN messages m ON m.id = d.message_id"
     " JOIN broadcasts b ON b.id = m.broadcast_id LEFT JOIN suppressions s"
     " ON s.organization_id = m.organization_id AND s.recipient = m.recipient"
-    " WHERE d.state = 'retry' AND d.carrier_id = :carrier_id AND d.due_at <= :now AND b.state = 'accepted' ORDER BY d.due_at LIMIT :room"
+    " WHERE d.chunk_id = c.id AND d.state = 'retry' AND d.carrier_id = :carrier_id AND d.due_at <= :now AND b.state = 'accepted'{within}"
+    " ORDER BY d.due_at LIMIT :room"
+)
+_RETRIES = _OF_RETRIES.format(source="deliveries d CROSS JOIN chunks c", within="")
+# By the few chunks and their ranges of ids: among the due retries of a carrier there may be a hundred thousand of bulk.
+_QUICK_RETRIES = _OF_RETRIES.format(
+    source=f"(SELECT id, last_id, lane {_QUICK} LIMIT {QUICK_CHUNKS_MAX}) c CROSS JOIN deliveries d{{by_id}}",
+    within=" AND d.message_id BETWEEN c.id AND c.last_id",
 )
 _MARK_RETRY = (
     f"UPDATE deliveries SET state = 'marked', rank = {RANK[State.MARKED]}, fence = :fence, updated_at = :now, doubt_at = :now FROM v"
@@ -232,13 +252,13 @@ _MARK_RETRY = (
 )
 
 
-def _mark_retries(connection: Connection, carrier_id: int, fence: int, room: int, now: int) -> list[Marked]:
+def _mark_retries(connection: Connection, text: str, carrier_id: int, fence: int, room: int, now: int) -> list[Marked]:
     """Retries are marked row by row: they are rare."""
     if room <= 0:
         return []
     # Locked, so that what a sweep or another bind is moving at this moment is neither passed over nor waited for.
     lock = rows.for_update(connection, "d", skip_locked=True)
-    found = rows.all(connection, _RETRIES + lock, carrier_id=carrier_id, now=now, room=room)
+    found = rows.all(connection, text + lock, carrier_id=carrier_id, now=now, room=room)
     if not found:
         return []
     due = {row[0]: (Marked(*row[:-1]), row[-1]) for row in found}

@@ -1,6 +1,6 @@
 """Opt-outs: numbers that an organization must not write to. Asked at accept and at every mark, so they hold from the next mark on."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection
@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from clarion.core.opt_out import STOP_WORDS, opt_out_word
 from clarion.core.phone import parse
 from clarion.store import inbound, rows
+from clarion.store.carriers import own_senders
 from clarion.store.inbound import Inbound
 
 ANYWHERE = "ZZ"
@@ -38,21 +39,18 @@ class OptOut(NamedTuple):
     created_at: int
 
 
-def keep(
-    connection: Connection, carrier_id: int, default_sender: str, texts: Sequence[Inbound], wishes: Sequence[Wish], now: int
-) -> list[Heeded]:
+def keep(connection: Connection, carrier_id: int, texts: Sequence[Inbound], wishes: Sequence[Wish], now: int) -> list[Heeded]:
     """Store inbound texts and heed the wishes among them, in their order. A text that comes twice is heeded twice, to no effect.
 
     A text whose last part came is heeded as a whole.
-
-    `default_sender` is the address of this carrier's messages that have no sender of their own.
     """
     whole = inbound.keep(connection, carrier_id, texts, now)
     wishes = [*wishes, *(Wish(text.sender, text.recipient, word) for text in whole if (word := opt_out_word(text.text)) is not None)]
     regions = [region for (region,) in rows.all(connection, "SELECT DISTINCT region FROM organizations")] if wishes else []
+    own = {_plain(sender) for sender in own_senders(connection, carrier_id)} if wishes else set()
     heeded = []
     for wish in wishes:
-        meant = _meant(connection, wish, regions, default_sender)
+        meant = _meant(connection, wish, regions, own)
         if meant is not None:
             organization_id, recipient = meant
             if wish.word in STOP_WORDS:
@@ -67,23 +65,29 @@ def keep(
 
 _NEWEST = (
     "SELECT id, organization_id, recipient FROM messages WHERE recipient = :recipient"
-    " AND lower(ltrim(coalesce(sender, :default_sender), '+')) = :address ORDER BY id DESC LIMIT 1"
+    " AND lower(ltrim(coalesce(sender, :own), '+')) = :address ORDER BY id DESC LIMIT 1"
 )
 
 
-def _meant(connection: Connection, wish: Wish, regions: Sequence[str], default_sender: str) -> tuple[int, int] | None:
+def _meant(connection: Connection, wish: Wish, regions: Sequence[str], own: Collection[str]) -> tuple[int, int] | None:
     """(organization, number) of the newest message to this phone from the address that it wrote to.
 
     A carrier may give the phone in a national form: then every organization's region reads it, and two readings that were both
-    written to are not chosen between. Where nobody knows the carrier's own address, any may be it.
+    written to are not chosen between. A message that names no sender went out from one of the carrier's `own`; where the carrier
+    chose, any may be it.
     """
-    address = wish.address.lstrip("+").lower()
+    address = _plain(wish.address)
+    sender = address if address in own or "" in own else None
     found = [
         newest
         for reading in _readings(wish.phone, regions)
-        if (newest := rows.one(connection, _NEWEST, recipient=reading, default_sender=default_sender or address, address=address))
+        if (newest := rows.one(connection, _NEWEST, recipient=reading, own=sender, address=address))
     ]
     return (found[0][1], found[0][2]) if len(found) == 1 else None
+
+
+def _plain(address: str) -> str:
+    return address.lstrip("+").lower()
 
 
 def _readings(phone: str, regions: Sequence[str]) -> list[int]:

@@ -153,25 +153,28 @@ def _advance_late(connection: Connection, facts: Sequence[Fact], catalog: Catalo
 
 def _late_facts(connection: Connection, batch: Batch, now: int) -> list[Fact]:
     """What late answers say. A yes to what is to be sent again, and was not yet, is in time: it is sent."""
-    by_id = {answer.message_id: answer for answer in batch.late}
+    answers: dict[int, dict[int, LateAnswer]] = defaultdict(dict)
+    for answer in batch.late:
+        answers[answer.message_id][answer.attempt] = answer
     found = rows.execute(
         connection,
         "SELECT d.message_id, d.chunk_id, m.broadcast_id, m.organization_id, m.price_milli, d.state, d.attempt, a.outcome FROM v"
         " JOIN deliveries d ON d.message_id = v.message_id JOIN messages m ON m.id = d.message_id"
         " LEFT JOIN attempts a ON a.message_id = d.message_id AND a.attempt = d.attempt - 1" + rows.for_update(connection, "d"),
-        v=({"message_id": "bigint"}, [(message_id,) for message_id in by_id]),
+        v=({"message_id": "bigint"}, [(message_id,) for message_id in answers]),
     )
     facts: list[Fact] = []
     taken: list[AttemptFact] = []
     for message_id, chunk_id, broadcast_id, organization_id, price_milli, state, attempt, earlier in found:
-        _, answered, said, reference, reason = by_id[message_id]
-        if said == State.SENT and (state, earlier, answered) == (State.RETRY, State.UNKNOWN, attempt - 1):
-            # The reference goes with the message: in two places a receipt would find two.
-            taken.append(AttemptFact(message_id, answered, batch.carrier_id, None, said, reason))
-            answered = attempt
-        facts.append(
-            Fact(message_id, chunk_id, broadcast_id, organization_id, price_milli, answered, said, batch.carrier_id, reference, reason)
-        )
+        for _, answered, said, reference, reason in answers[message_id].values():
+            about = answered
+            if said == State.SENT and (state, earlier, answered) == (State.RETRY, State.UNKNOWN, attempt - 1):
+                # The reference goes with the message: in two places a receipt would find two.
+                taken.append(AttemptFact(message_id, answered, batch.carrier_id, None, said, reason))
+                about = attempt
+            facts.append(
+                Fact(message_id, chunk_id, broadcast_id, organization_id, price_milli, about, said, batch.carrier_id, reference, reason)
+            )
     record_attempts(connection, taken, now)
     return facts
 

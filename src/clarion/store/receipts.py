@@ -87,16 +87,20 @@ def apply(
     ending: dict[int, tuple[Receipt, Candidate]] = {}
     facts: list[Fact] = []
     split: list[tuple[Receipt, Candidate]] = []
+    said: dict[int, tuple[Receipt, Candidate]] = {}
     sent, delivered = State.SENT, State.DELIVERED
     for note, candidate in matched:
         if candidate.part:
             split.append((note, candidate))
-        elif candidate.state == sent and note.state:
+        elif candidate.state == sent and not note.state:
+            said[candidate.message_id] = (note, candidate)
+        elif candidate.state == sent:
             if note.state == delivered or candidate.message_id not in ending:
                 ending[candidate.message_id] = (note, candidate)
         else:
             facts.append(fact_of_receipt(carrier_id, candidate, note))
     moved = _end_sent(connection, carrier_id, list(ending.values()), now, catalog)
+    rows.execute(connection, _SAID, v=_words(said.values()), now=now)
     if facts:
         facts, failing_over = failed_over(connection, catalog, facts, now)
         moved.update(failing_over)
@@ -121,6 +125,24 @@ _FAIL = (
     f"UPDATE deliveries SET state = 'undelivered', rank = {RANK[State.UNDELIVERED]}, reason = v.reason, updated_at = :now FROM v"
     f" WHERE deliveries.message_id = v.id AND {_GUARD}(v.attempt, {RANK[State.UNDELIVERED]})"
 )
+
+
+# What was sent stays so, and tells what the carrier said of it last.
+_SAID = (
+    "UPDATE deliveries SET reason = v.reason, updated_at = :now FROM v"
+    " WHERE deliveries.message_id = v.id AND deliveries.attempt = v.attempt AND deliveries.state = 'sent'"
+)
+_SAID_OF_PARTS = (
+    "UPDATE parts SET reason = v.reason, updated_at = :now FROM v"
+    " WHERE parts.message_id = v.id AND parts.attempt = v.attempt AND parts.part = v.part AND parts.state = 'sent'"
+)
+
+
+def _words(said: Iterable[tuple[Receipt, Candidate]]) -> rows.Values:
+    last = {(candidate.message_id, candidate.attempt, candidate.part): note.reason for note, candidate in said if note.reason}
+    return {"id": "bigint", "attempt": "smallint", "part": "smallint", "reason": "text"}, [
+        (*key, words) for key, words in sorted(last.items())
+    ]
 
 
 def failed_over(connection: Connection, catalog: Catalog | None, facts: Sequence[Fact], now: int) -> tuple[list[Fact], list[Moved]]:
@@ -165,7 +187,7 @@ def _end_sent(
 
 def fact_of_receipt(carrier_id: int, candidate: Candidate, note: Receipt, reference: str | None = None) -> Fact:
     """What a receipt says of its message. One of any state is a taking too: what was unknown is at least sent (section 4, number 5)."""
-    return fact_of(candidate, note.state or State.SENT, carrier_id, reference, note.reason if note.state == State.UNDELIVERED else None)
+    return fact_of(candidate, note.state or State.SENT, carrier_id, reference, note.reason or None)
 
 
 def _apply_parts(
@@ -177,6 +199,7 @@ def _apply_parts(
     fails. What comes first are the facts that give its money back, to be applied before the others.
     """
     final = [(note, candidate) for note, candidate in matched if note.state]
+    rows.execute(connection, _SAID_OF_PARTS, v=_words(each for each in matched if not each[0].state), now=now)
     if not final:
         return [], []
     rows.execute(

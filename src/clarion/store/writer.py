@@ -70,7 +70,7 @@ class Writer(threading.Thread):
         self._truncate_after = 0.0
 
     def submit(self, job: Job, *, urgent: bool) -> None:
-        """From any thread; order is kept within each kind."""
+        """From the one thread that also finishes; order is kept within each kind."""
         if self._closing:
             raise Unavailable("The database is closed.")
         (self._urgent if urgent else self._ordinary).append(job)
@@ -83,11 +83,13 @@ class Writer(threading.Thread):
 
     def run(self) -> None:
         while True:
+            # Asked before the look: what was submitted before the end was seen.
+            closing = self._closing
             first = self._take()
             if first is not None:
                 self._settle(self._commit_group(first))
                 self._keep_wal_short()
-            elif self._closing:
+            elif closing:
                 break
             else:
                 self._bell.wait()

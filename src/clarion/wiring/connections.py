@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -84,7 +84,7 @@ class Connections:
 
     @property
     def meters(self) -> list[Meter]:
-        """The counts of all binds that this process has held."""
+        """The counts of all binds that this process has held, of the carriers that there are."""
         return list(self._meters.values())
 
     def not_ready(self) -> list[str]:
@@ -141,6 +141,7 @@ class Connections:
         for key, working in self._working.items():
             self._adjust(working.connection, *wanted[key])
             working.connection.dispatcher.bypassed = catalog.bypassed(key[0])
+        self._forget(catalog.carriers)
         for key, (carrier, settings) in wanted.items():
             if key not in self._working and key not in self._ending and self._is_due(key):
                 await self._try_start(key, carrier, settings)
@@ -182,6 +183,16 @@ class Connections:
             except Exception:
                 log.exception("leases.not_renewed")
 
+    def _forget(self, carriers: Collection[int]) -> None:
+        """Nothing of a removed carrier stays once its connections have ended: its numbers leave the metrics with it."""
+        at_work = {carrier_id for carrier_id, _ in (*self._working, *self._ending)}
+        gone = {carrier_id for carrier_id, _ in self._meters if carrier_id not in carriers and carrier_id not in at_work}
+        if gone:
+            self._meters = {key: meter for key, meter in self._meters.items() if key[0] not in gone}
+            self._failures = {key: failure for key, failure in self._failures.items() if key[0] not in gone}
+        for carrier_id in gone:
+            del self._buckets[carrier_id], self._receivers[carrier_id]
+
     def _leave(self, key: Key, ending: Coroutine[Any, Any, None]) -> None:
         """End in the background; the slot is not taken again before that is done."""
         task = asyncio.create_task(ending, name=f"ending {key}")
@@ -217,7 +228,7 @@ class Connections:
         if lease.in_doubt:
             log.warning("bind.doubt", carrier=carrier.name, bind=lease.bind_id, slot=slot, messages=lease.in_doubt)
         bucket = self._bucket(carrier_id, settings)
-        made = Receiver(self._runtime, carrier_id, carrier.reference_form, settings.sender, self._settings)
+        made = Receiver(self._runtime, carrier_id, carrier.reference_form, self._settings)
         receiver = self._receivers.setdefault(carrier_id, made)
         # The numbers go on when a connection is made anew; a removed carrier's name may come back as another carrier.
         meter = self._meters.setdefault(key, Meter(carrier.name, slot))

@@ -40,7 +40,11 @@ COUNTERS = {
         "Submits by how they were answered: the status' name (ESME_ROK), its number where it has none, `none` without an answer, `not_sent`"
         " for what no PDU can carry, `other` beyond 64 of them",
     ),
-    "clarion_bind_receipts": Family("counter", (*BIND, "state"), "Receipts: delivered, undelivered, intermediate"),
+    "clarion_bind_receipts": Family(
+        "counter",
+        (*BIND, "state"),
+        "Receipts: delivered, undelivered, intermediate, or unknown: the carrier's UNKNOWN, and words that nobody knows",
+    ),
     "clarion_bind_texts": Family("counter", BIND, "Inbound texts, or parts of them"),
     "clarion_bind_connects": Family("counter", BIND, "Times that it was bound; all but the first are reconnects"),
     "clarion_bind_losses": Family("counter", BIND, "Times that it was bound and its connection was lost"),

@@ -20,11 +20,31 @@ HAS_HEADER: Final = 0x40
 DELIVERED: Final = "delivered"
 UNDELIVERED: Final = "undelivered"
 
-STATE_NAMES: Final = {1: "ENROUTE", 2: "DELIVRD", 3: "EXPIRED", 4: "DELETED", 5: "UNDELIV", 6: "ACCEPTD", 7: "UNKNOWN", 8: "REJECTD"}
-"""message_state (5.2.28) by the words of receipt texts (appendix B)."""
+STATE_NAMES: Final = {
+    1: "ENROUTE",
+    2: "DELIVRD",
+    3: "EXPIRED",
+    4: "DELETED",
+    5: "UNDELIV",
+    6: "ACCEPTD",
+    7: "UNKNOWN",
+    8: "REJECTD",
+    9: "SKIPPED",
+}
+"""message_state (5.2.28) by the words of receipt texts (appendix B). The last one is SMPP 5.0's (4.7.15): taken, and not sent on."""
 
-STATES: Final = {"DELIV": DELIVERED, "UNDEL": UNDELIVERED, "EXPIR": UNDELIVERED, "DELET": UNDELIVERED, "REJEC": UNDELIVERED}
-"""By the first five letters, since carriers write DELIVRD, DELIVERED and everything between. Whatever is not here is not an end."""
+STATES: Final = {
+    "DELIV": DELIVERED,
+    "UNDEL": UNDELIVERED,
+    "EXPIR": UNDELIVERED,
+    "DELET": UNDELIVERED,
+    "REJEC": UNDELIVERED,
+    "SKIPP": UNDELIVERED,
+    "FAILE": UNDELIVERED,  # no word of the standard's, and many carriers' for UNDELIV
+    "FAIL": UNDELIVERED,
+}
+"""By the first five letters, since carriers write DELIVRD, DELIVERED and everything between. Any other word, UNKNOWN among them, leaves
+open what became of the message: no end."""
 
 REFERENCE_CHARACTERS_MAX: Final = 64
 """Of a message_id (4.4.2), without the zero that ends it."""
@@ -110,7 +130,12 @@ _FIELD = re.compile(r"(?i)\b(id|sub|dlvrd|submit[ _]?date|done[ _]?date|stat|err
 
 def _receipt(message: Message, parameters: dict[int, bytes], sequence: int, octets: bytes) -> Receipt:
     fields = _fields(_receipt_text(message, parameters))
-    word = STATE_NAMES.get(_number(parameters.get(pdu.MESSAGE_STATE))) or fields.get("stat", "")[:WORD_CHARACTERS_MAX].upper()
+    number = _number(parameters.get(pdu.MESSAGE_STATE))
+    word = (
+        STATE_NAMES.get(number)
+        or fields.get("stat", "")[:WORD_CHARACTERS_MAX].upper()
+        or (f"message_state {number}" if number >= 0 else "")
+    )
     named = parameters.get(pdu.RECEIPTED_MESSAGE_ID, b"").split(b"\0")[0].decode("latin-1").strip()
     error = fields.get("err", "")[:WORD_CHARACTERS_MAX] or _network_error(parameters.get(pdu.NETWORK_ERROR_CODE, b""))
     state = "" if message.esm_class & MESSAGE_TYPE == INTERMEDIATE else STATES.get(word[:5], "")

@@ -163,6 +163,14 @@ carriers = sa.Table(
     sa.Column("unknown_policy", sa.Text, nullable=False, server_default="close"),  # close | resend, after that time
 )
 
+carrier_senders = sa.Table(
+    "carrier_senders",
+    metadata,
+    sa.Column("carrier_id", BigId, sa.ForeignKey("carriers.id"), primary_key=True, autoincrement=False),
+    sa.Column("sender", sa.Text, primary_key=True),
+    comment="What stood in for a sender before the carrier's URL said otherwise; empty: the carrier chose.",
+)
+
 routes = sa.Table(
     "routes",
     metadata,
