@@ -59,7 +59,7 @@ format: .venv/.dev ## write the code the way `check` wants it
 bench: .venv/.dev ## measure, and print each figure with what dominates it
 	$(RUN) bench/run.py $(BENCH_ARGS)
 
-bench-peers: .venv/.dev ## measure beside Kannel and Jasmin, and write docs/benchmark.md (PEERS_ARGS="--quick")
+bench-peers: .venv/.dev ## measure beside Kannel and Jasmin, and write docs/benchmark.md in half an hour (PEERS_ARGS="--quick")
 	$(RUN) bench/compare.py $(PEERS_ARGS)
 
 soak: .venv/.dev ## everything at once with faults by plan and KILLS of the server, one table in the end (ENGINE=postgres, SOAK_ARGS="--seed 7")

@@ -34,6 +34,14 @@ async def measure(folder: Path) -> dict[str, float]:
     return {"ceiling": bare, "client": client}
 
 
+async def delayed(folder: Path, delay_ms: int, submits: int) -> float:
+    """Submits a second that our client sends on one bind to a carrier that answers in so many milliseconds."""
+    smsc = await processes.start("bench.smsc", "--answer-delay-ms", delay_ms, errors=folder / "smsc.err")
+    rate = await _client(int(smsc.line), submits)
+    await smsc.stop()
+    return rate
+
+
 async def _bare(port: int) -> float:
     """Octets made beforehand, answers only counted."""
     loop = asyncio.get_running_loop()
@@ -81,10 +89,10 @@ class _Probe(asyncio.Protocol):
         self._given += BLOCK
 
 
-async def _client(port: int) -> float:
+async def _client(port: int, submits: int = SUBMITS) -> float:
     """One bind with its window kept full, every receipt acknowledged."""
     settings = SmppSettings("127.0.0.1", "probe", port=port, window=WINDOW)
-    feeder = _Feeder()
+    feeder = _Feeder(submits)
     feeder.bind = SmppBind(settings, SystemClock(), SystemTimer(), SystemRandom(1), feeder, "ceiling")
     running = asyncio.create_task(feeder.bind.run())
     await feeder.bound
@@ -94,20 +102,21 @@ async def _client(port: int) -> float:
     took_s = time.perf_counter() - started
     await feeder.bind.close(1.0)
     await running
-    return SUBMITS / took_s
+    return submits / took_s
 
 
 class _Feeder:
     bind: SmppBind
 
-    def __init__(self) -> None:
+    def __init__(self, submits: int) -> None:
         loop = asyncio.get_running_loop()
         self.bound: asyncio.Future[None] = loop.create_future()
         self.done: asyncio.Future[None] = loop.create_future()
+        self._submits = submits
         self._given = self._receipted = 0
 
     def feed(self) -> None:
-        count = min(self.bind.free, SUBMITS - self._given)
+        count = min(self.bind.free, self._submits - self._given)
         self._given += self.bind.submit([_submission(self._given + n) for n in range(count)])
 
     def answered(self, answers: Sequence[Answer]) -> None:
@@ -116,7 +125,7 @@ class _Feeder:
     def delivered(self, deliveries: Sequence[Receipt | InboundText]) -> None:
         self.bind.acknowledge([delivery.sequence for delivery in deliveries])
         self._receipted += len(deliveries)
-        if self._receipted >= SUBMITS and not self.done.done():
+        if self._receipted >= self._submits and not self.done.done():
             self.done.set_result(None)
 
     def state_changed(self, state: str, reason: str) -> None:

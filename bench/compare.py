@@ -19,12 +19,14 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from bench import machine, processes, report  # noqa: E402  (a program's own folder is no package to Python)
-from bench.peers import clarion, document, jasmin, kannel, trials  # noqa: E402
-from bench.peers.document import Report  # noqa: E402
+from bench.imports import Rows  # noqa: E402
+from bench.peers import clarion, document, jasmin, kannel, own, trials  # noqa: E402
+from bench.peers.aims import POSTGRES, SQLITE  # noqa: E402
 from bench.peers.gateway import Candidate  # noqa: E402
 from bench.peers.install import Absent  # noqa: E402
-from bench.run import WIDTH, postgres_server  # noqa: E402
-from bench.scenarios import Figures  # noqa: E402
+from bench.peers.measured import Report  # noqa: E402
+from bench.run import QUICK, WIDTH, postgres_server  # noqa: E402
+from bench.scenarios import Figures, Sizes  # noqa: E402
 
 GROUPS = ("clarion", "kannel", "jasmin")
 ROUNDS = 3
@@ -37,6 +39,7 @@ QUICK_KILLED_SHARE = 0.3
 """With fewer nothing would wait any more when the kill comes."""
 
 QUICK_SINGLES = 40
+QUICK_ROWS = Rows(1_000, 20_000)
 QUICK_WITHOUT = {"kannel-single", "kannel-spool", "jasmin-one"}
 
 
@@ -66,13 +69,14 @@ class _Run:
         self._failed = False
 
     async def run(self) -> int:
-        report.show_machine(self._console, self._report.facts)
+        report.show_machine(self._console, self._report.machine.facts)
         folder = Path(tempfile.mkdtemp(prefix="run-", dir=self._cache))
         begin = time.monotonic()
         try:
             with postgres_server(folder / "postgres", wanted="clarion" in self._options.only) as postgres, self._company(postgres):
                 await self._gather(folder, postgres)
                 await self._try_all(folder)
+                await self._try_own(folder, postgres)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         self._report.took_s = time.monotonic() - begin
@@ -142,6 +146,24 @@ class _Run:
                 await self._try("kill -9", candidate, _prefixed("own", trials.killed(candidate, folder, everything=False)))
             if candidate.stores_apart:
                 await self._try("kill -9 of everything", candidate, _prefixed("all", trials.killed(candidate, folder, everything=True)))
+
+    async def _try_own(self, folder: Path, postgres: Any) -> None:  # noqa: ANN401  (as above)
+        """What only Clarion is asked."""
+        quick = self._options.quick
+        sizes, rows = (QUICK, QUICK_ROWS) if quick else (Sizes(), Rows())
+        for candidate in self._report.candidates:
+            if candidate.key in {SQLITE, POSTGRES}:
+                on = postgres if candidate.key == POSTGRES else None
+                await self._try("import", candidate, own.files(on, folder, rows))
+            if candidate.key == SQLITE:
+                for number in range(1, self._report.rounds + 1):
+                    await self._try(f"round {number}, accepting", candidate, own.accepts(folder, sizes))
+                await self._try("the client alone", candidate, own.client(folder, sizes.delayed))
+                await self._try("profile", candidate, self._profile(folder, sizes))
+
+    async def _profile(self, folder: Path, sizes: Sizes) -> Figures:
+        figures, self._report.shares = await own.road(folder, sizes)
+        return figures
 
     async def _try(self, name: str, candidate: Candidate, trial: Awaitable[Figures]) -> None:
         """A trial that fails is named, and the others go on."""

@@ -6,6 +6,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
+OTHERS = "all others"
+
 
 class Share(NamedTuple):
     """A part of a thread's time: who, how often (0: not counted), and the share of the whole, 0 to 1."""
@@ -42,7 +44,7 @@ def of_writer(profile: Path, writer_cpu_s: float, most: int = 10) -> list[Share]
 def _first(shares: list[Share], most: int) -> list[Share]:
     ordered = sorted(shares, key=lambda share: -share.share)
     rest = sum(share.share for share in ordered[most:])
-    return [*ordered[:most], *([Share("all others", 0, rest)] if rest > 0 else [])]
+    return [*ordered[:most], *([Share(OTHERS, 0, rest)] if rest > 0 else [])]
 
 
 def _home(file: str) -> str:

@@ -8,6 +8,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 
 from clarion import __version__
 
@@ -23,21 +24,30 @@ DISK_PAUSE_S = 0.004
 SPIN = 2_000_000
 
 
-def describe(folder: Path) -> dict[str, str]:
-    """By name, for people. Takes a quarter of a minute."""
+class Machine(NamedTuple):
+    """`facts` by name, for people; `loop_ms` is the CPU that one of `SPIN` steps takes alone: how fast the interpreter is here."""
+
+    facts: dict[str, str]
+    loop_ms: float
+
+
+def describe(folder: Path) -> Machine:
+    """Takes a quarter of a minute."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
     own = [f"Clarion {__version__}", f"Python {platform.python_version()}", f"SQLite {sqlite3.sqlite_version}"]
     cores = len(os.sched_getaffinity(0))
     load = " ".join(f"{load:.2f}" for load in os.getloadavg())
-    return {
+    alone_ms, together_ms = _cores(cores)
+    facts = {
         "processor": f"{cores} cores of {model}",
-        "cores": _cores(cores),
+        "cores": f"a loop of {SPIN:,} steps: {alone_ms:.0f} ms of CPU on one, {together_ms:.0f} ms while all {cores} are at it",
         "disk": _disk(folder),
         "system": f"{platform.system()} {platform.release()}",
         "load average": load,
         "versions": ", ".join([*own, *(f"{package} {version(package)}" for package in PACKAGES)]),
     }
+    return Machine(facts, alone_ms)
 
 
 def _disk(folder: Path) -> str:
@@ -57,12 +67,12 @@ def _disk(folder: Path) -> str:
     return f"fdatasync of {DISK_OCTETS // 1024} KiB, idle: p50 {p50:.1f} ms, p99 {p99:.1f} ms, longest {longest:.1f} ms of {len(took_ms):,}"
 
 
-def _cores(count: int) -> str:
+def _cores(count: int) -> tuple[float, float]:
     """Cores that are threads of one core, or a neighbour's too, do less when all work: CPU seconds grow then, for the same work."""
     with ProcessPoolExecutor(count) as pool:
         alone = min(pool.submit(_spin).result() for _ in range(3))
         together = max(min(times) for times in zip(*([*pool.map(_spin, [0] * count)] for _ in range(3)), strict=True))
-    return f"a loop of {SPIN:,} steps: {alone * 1000:.0f} ms of CPU on one, {together * 1000:.0f} ms while all {count} are at it"
+    return alone * 1000, together * 1000
 
 
 def _spin(_: int = 0) -> float:

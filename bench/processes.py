@@ -65,8 +65,16 @@ async def start(module: str, *arguments: object, errors: Path) -> Program:
 
 def usage(pid: int) -> Usage:
     """Of one process."""
-    peak = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM"))
-    return Usage(_cpu_s(Path(f"/proc/{pid}/stat")), int(peak.split()[1]) / 1024)
+    return Usage(_cpu_s(Path(f"/proc/{pid}/stat")), peak_rss_mb(pid))
+
+
+def peak_rss_mb(pid: int) -> float:
+    """The most that a process ever held; 0 once it has ended."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except FileNotFoundError:
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), 0.0)
 
 
 def thread_cpu_s(pid: int, thread_id: int) -> float:

@@ -58,7 +58,7 @@ class _Bench:
         cache = ROOT / ".cache"
         cache.mkdir(exist_ok=True)
         self._progress.print("the machine")
-        facts = machine.describe(cache)
+        facts = machine.describe(cache).facts
         report.show_machine(self._console, facts)
         folder = Path(tempfile.mkdtemp(prefix="bench-", dir=cache))
         try:

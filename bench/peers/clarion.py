@@ -52,7 +52,7 @@ _numbers = count(1)
 
 @asynccontextmanager
 async def _run(postgres: Any, folder: Path, smsc_port: int, carrier: Carrier) -> AsyncIterator["Clarion"]:  # noqa: ANN401  (as above)
-    place = await _place(postgres, folder)
+    place = await place_for(postgres, folder)
     await migrate(place.url)
     async with AsyncExitStack() as stack:
         outside = await stack.enter_async_context(open_runtime(place.url))
@@ -66,7 +66,8 @@ async def _run(postgres: Any, folder: Path, smsc_port: int, carrier: Carrier) ->
         yield clarion
 
 
-async def _place(postgres: Any, folder: Path) -> Place:  # noqa: ANN401  (as above)
+async def place_for(postgres: Any, folder: Path) -> Place:  # noqa: ANN401  (as above)
+    """A database of its own."""
     if postgres is None:
         return Place(folder)
     name = f"peers_{next(_numbers)}"

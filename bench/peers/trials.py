@@ -73,14 +73,24 @@ async def rate(candidate: Candidate, folder: Path) -> Figures:
 async def delayed(candidate: Candidate, folder: Path) -> Figures:
     """With a carrier that answers in 50 ms on one bind: between the first and the last tenth."""
     messages = candidate.sizes.delayed
-    async with _stage(candidate, folder, Carrier(window=DELAYED_WINDOW, binds=1, answer_delay_ms=DELAY_MS)) as (gateway, _):
+    carrier = Carrier(window=DELAYED_WINDOW, binds=1, answer_delay_ms=DELAY_MS, log=True)
+    async with _stage(candidate, folder, carrier) as (gateway, log):
         sending = asyncio.create_task(gateway.send(messages))
         points = await _finished(gateway, messages)
         await sending
+        round_ms = _round_ms(log) if candidate.has_window else {}
     begun, ended = (next(point for point in points if point[1] >= points[-1][1] * tenths // 10) for tenths in (1, 9))
     rate = (ended[1] - begun[1]) / (ended[0] - begun[0])
     share = {"delayed_share": 100 * rate / (DELAYED_WINDOW / (DELAY_MS / 1000))} if candidate.has_window else {}
-    return {"delayed_rate": rate} | share
+    return {"delayed_rate": rate} | share | round_ms
+
+
+def _round_ms(log: Path) -> Figures:
+    """From a submit to the one that takes its place in the window, as the SMSC sees it, between the first and the last tenth."""
+    at = [float(record["at"]) for record in _records(log, b'"destination"') if not record["status"]]
+    middle = at[len(at) // 10 : len(at) * 9 // 10]
+    rounds = [later - earlier for earlier, later in zip(middle, middle[DELAYED_WINDOW:], strict=False)]
+    return {"delayed_round": quantile(rounds, 0.5) * 1000} if rounds else {}
 
 
 async def singles(candidate: Candidate, folder: Path, sends: int) -> Figures:

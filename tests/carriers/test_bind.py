@@ -138,6 +138,25 @@ async def test_a_bind_that_is_not_even_known_is_refused(refusal: int, told: str)
     assert recorder.states[1] == ("refused", told)
 
 
+@pytest.mark.parametrize(
+    ("octets", "told", "perhaps"),
+    [
+        (
+            b"HTTP/1.1 400 Bad Request\r\nServer: other\r\n\r\n",
+            "'HTTP/1.1 400 Bad Request\\r\\nServer: other\\r' is no PDU",
+            "no SMPP is spoken at",
+        ),
+        (b"\x15\x03\x01\x00" * 5, "a PDU says that it has 352518400 octets, more than 65536", "it may not know this address, or speak TLS"),
+    ],
+)
+async def test_a_bind_that_is_answered_in_another_protocol(octets: bytes, told: str, perhaps: str) -> None:
+    recorder = Recorder()
+    async with scripted_carrier() as carrier, running_bind(carrier.port, recorder, wait=False):
+        (await carrier.connection()).writer.write(octets)
+        await until(lambda: len(recorder.states) > 1)
+        assert recorder.states[1][1].startswith(f"garbage from the carrier: {told}, before the bind was answered; {perhaps}")
+
+
 async def test_a_bind_that_is_not_answered(hurried: None) -> None:
     recorder = Recorder()
     async with scripted_carrier() as carrier, running_bind(carrier.port, recorder, wait=False) as bind:

@@ -155,6 +155,13 @@ def test_a_plan_of_faults_and_counters_by_http(beside_sqlite: Any, start: Any) -
     assert (told["binds_refused"], told["faults"]) == (1, {"bind_refused": 1})
     with urllib.request.urlopen(f"{counted}/metrics", timeout=30) as answer:
         assert 'clarion_simulator_faults_total{fault="bind_refused"} 1.0' in answer.read().decode()
+    for path, method, code in (("/nosuch", "GET", 404), ("/counters", "POST", 405)):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(urllib.request.Request(f"{counted}{path}", method=method), timeout=30)
+        assert refused.value.code == code
+        assert json.load(refused.value) == {
+            "error": f"There is nothing for {method} {path}: GET /counters tells the counters as JSON, GET /metrics for Prometheus."
+        }
     code, printed = smsc.stop()
     assert code == 0
     assert json.loads(printed) == {name: value for name, value in told.items() if name != "connections"}

@@ -138,6 +138,21 @@ async def test_a_late_answer_comes_behind_its_receipt() -> None:
         assert smsc.counters.answers == {0: 1}
 
 
+@pytest.mark.parametrize("faults", [{"answer_late_share": 1.0, "answer_late_ms": 300}, {"answer_delay_ms": 300}])
+async def test_an_answer_to_a_connection_that_is_gone_is_not_counted(faults: dict[str, Any]) -> None:
+    async with running_smsc(**faults) as (smsc, port):
+        recorder = Recorder()
+        async with running_bind(port, recorder) as bind:
+            await submit_all(bind, [message(1)])
+            await until(lambda: smsc.counters.taken == 1)
+            smsc.disconnect()
+            await until(lambda: smsc.counters.binds == 2, "bound again")
+            # Behind the answer that the first connection was owed.
+            await submit_all(bind, [message(2)])
+            await until(lambda: recorder.outcomes == ["unknown", "sent"])
+        assert smsc.counters.answers == {0: 1}
+
+
 async def test_foreign_receipts_are_for_other_numbers() -> None:
     recorder, counters = await play(20, 40, foreign_share=1.0)
     ours = {str(answer.submission.recipient) for answer in recorder.answers}

@@ -112,8 +112,7 @@ def _answer(session: "SmscSession", smsc: "Smsc", fate: Fate, taken: Taken, batc
         return True
 
     def late() -> None:
-        counters.answers[status.OK] += 1
-        session.write([taken.answer])
+        counters.answers[status.OK] += session.write([taken.answer])
 
     smsc.schedule.after(smsc.answer_delay_s + after_s, late)
     return False

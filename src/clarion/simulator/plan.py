@@ -1,6 +1,6 @@
 """A plan of faults: a TOML file with a table for each kind of fault, read into the settings of an SMSC.
 
-Everything is optional. What nobody knows is refused, with the file, the line and the closest name that there is.
+Everything is optional. What nobody knows is refused, with the file, the line and what there is: a name that is close, or all.
 """
 
 import re
@@ -78,7 +78,7 @@ class _Reader:
         for name, value in values.items():
             code = _code_of(name)
             if code is None:
-                raise self._unknown(REFUSALS, name, status.NAMES.values(), "status")
+                raise self._no_failure(name)
             shares[code] = self._value(REFUSALS, name, _share, value)
         return shares
 
@@ -88,9 +88,17 @@ class _Reader:
         except ValueError as error:
             raise PlanError(f"{self._where(table, name)}: {name} is {error}, not {_shown(value)}") from None
 
-    def _unknown(self, table: str, name: str, known: Iterable[str], what: str) -> PlanError:
-        (closest,) = get_close_matches(name, list(known), 1, 0.0)
-        return PlanError(f"{self._where(table, name)}: there is no {what} {_shown(name)}; the closest is {closest}")
+    def _no_failure(self, name: str) -> PlanError:
+        if name.upper() == status.NAMES[status.OK]:
+            return PlanError(f"{self._where(REFUSALS, name)}: {name} is no failure: what no other status refuses is taken")
+        failures = [known for code, known in status.NAMES.items() if code != status.OK]
+        return self._unknown(REFUSALS, name, failures, "status", "write one by its name or number, like ESME_RINVDSTADR or 0x0b")
+
+    def _unknown(self, table: str, name: str, known: Iterable[str], what: str, otherwise: str = "") -> PlanError:
+        names = list(known)
+        closest = get_close_matches(name, names, 1, CLOSE)
+        help_ = f"the closest is {closest[0]}" if closest else otherwise or f"what there is: {', '.join(names)}"
+        return PlanError(f"{self._where(table, name)}: there is no {what} {_shown(name)}; {help_}")
 
     def _where(self, table: str, name: str) -> str:
         return f"{self._path}, line {_line_of(self._text, table, name)}"
@@ -224,6 +232,10 @@ TABLES: Final = {
 # -- where it says it
 
 SHOWN_CHARACTERS: Final = 60
+
+CLOSE: Final = 0.7
+"""How alike two names are (difflib's ratio) of which one is taken for a slip of the other: a letter too many, too few or wrong."""
+
 _HEADING: Final = re.compile(r"\s*\[+\s*([^\]]+?)\s*\]")
 
 

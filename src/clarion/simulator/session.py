@@ -128,10 +128,9 @@ class SmscSession(asyncio.Protocol):
         self._end_with(batch) if batch.ends else self._answer_submits(batch)
 
     def _answer_submits(self, batch: Batch) -> None:
-        smsc, answers, receipts = self._smsc, batch.answers, batch.receipts
-        smsc.count(batch)
-        if answers:
-            smsc.schedule.after(smsc.answer_delay_s, lambda: self.write(answers))
+        smsc, receipts = self._smsc, batch.receipts
+        if batch.answers:
+            smsc.schedule.after(smsc.answer_delay_s, lambda: smsc.count(batch, written=self.write(batch.answers)))
         if receipts and self.account is not None:
             account = self.account
             smsc.schedule.after(smsc.answer_delay_s + smsc.receipt_delay_s, lambda: account.send(receipts, self))
@@ -166,9 +165,7 @@ class SmscSession(asyncio.Protocol):
 
     def _end_with(self, batch: Batch) -> None:
         """Nothing that was read with this submit is answered, its receipts come later."""
-        batch.answers.clear()
-        batch.garbage.clear()
-        self._smsc.count(batch)
+        self._smsc.count(batch, written=False)
         if batch.ends == "disconnect":
             self._smsc.counters.disconnects += 1
             self.abort()
@@ -227,10 +224,12 @@ class SmscSession(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    def write(self, octets: list[bytes]) -> None:
-        """Give these to the transport, unless the connection is gone or half open."""
-        if octets and self._transport is not None and not self._silent and not self._transport.is_closing():
-            self._transport.write(b"".join(octets))
+    def write(self, octets: list[bytes]) -> bool:
+        """Give these to the transport, unless the connection is gone or half open; whether they were."""
+        if not octets or self._transport is None or self._silent or self._transport.is_closing():
+            return False
+        self._transport.write(b"".join(octets))
+        return True
 
 
 _SEQUENCE = struct.Struct(">I")

@@ -120,18 +120,15 @@ class Smsc:
         self.counters.faults["bind_unanswered"] += 1
         return True
 
-    def count(self, batch: Batch) -> None:
-        """Count what a read brought: its answers, unless the connection went with them, and its ordinary receipts."""
-        counters, refusals = self.counters, batch.refusals
-        answered = len(batch.answers) - len(refusals) - len(batch.garbage)
-        if answered > 0:
-            counters.answers[status.OK] += answered
-        for refusal in refusals:
-            counters.answers[refusal] += bool(batch.answers)
-            if refusal == status.THROTTLED:
-                counters.throttled += 1
-            else:
-                counters.refused += 1
+    def count(self, batch: Batch, *, written: bool) -> None:
+        """Count what a read brought: its answers and garbage only if they were written, before the connection went."""
+        counters, throttled = self.counters, batch.refusals.count(status.THROTTLED)
+        counters.throttled += throttled
+        counters.refused += len(batch.refusals) - throttled
+        if not written:
+            return
+        counters.answers[status.OK] += len(batch.answers) - len(batch.refusals) - len(batch.garbage)
+        counters.answers.update(batch.refusals)
         counters.garbage += len(batch.garbage)
         counters.faults.update(f"garbage_{kind}" for kind in batch.garbage)
 

@@ -87,6 +87,8 @@ async def request_bind(session: Session, settings: SmppSettings, timer: Timer) -
     elif session.lost.done():
         # Most carriers that do not know an address hang up on it; what speaks TLS hangs up on a plain bind, without a word.
         perhaps = "it may not know this address" if settings.tls else "it may not know this address, or speak TLS (smpps://)"
+        if session.speaks_text:
+            perhaps = f"no SMPP is spoken at {settings.host}:{settings.port}"
         fault = Fault(refused=False, reason=f"{session.lost.result()}, before the bind was answered; {perhaps}")
     else:
         fault = Fault(refused=False, reason=f"no answer to the bind in {BIND_ANSWER_S:g} s")

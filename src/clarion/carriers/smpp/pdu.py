@@ -16,6 +16,9 @@ HEADER_OCTETS: Final = 16
 PDU_OCTETS_MAX: Final = 65_536
 """No PDU needs more: a message_payload carries at most 64 KiB less a header, and a length beyond it is garbage."""
 
+SHOWN_OCTETS: Final = 40
+"""Of what is no PDU."""
+
 SEQUENCE_MAX: Final = 0x7FFFFFFF
 INTERFACE_VERSION: Final = 0x34
 SHORT_MESSAGE_OCTETS_MAX: Final = 254
@@ -247,11 +250,20 @@ def message_id_of(pdu: bytes) -> str:
     return pdu[HEADER_OCTETS : end if end >= 0 else None].decode("latin-1")
 
 
-def length_fault(length: int) -> str:
-    """Why a command_length cannot be, or nothing."""
+def is_text(octets: bytes) -> bool:
+    """Whether what should be a PDU begins as another protocol's lines of text do. No length that may be is made of such octets."""
+    begun = octets[:HEADER_OCTETS].translate(None, b"\t\r\n")
+    return begun.isascii() and begun.decode("ascii").isprintable()
+
+
+def length_fault(octets: bytes) -> str:
+    """Why these octets, whose command_length cannot be, are no PDU."""
+    if is_text(octets):
+        return f"{octets[:SHOWN_OCTETS].decode('latin-1')!r} is no PDU"
+    length = int.from_bytes(octets[:4], "big")
     if length < HEADER_OCTETS:
         return f"a PDU says that it has {length} octets, fewer than its header"
-    return f"a PDU says that it has {length} octets, more than {PDU_OCTETS_MAX}" if length > PDU_OCTETS_MAX else ""
+    return f"a PDU says that it has {length} octets, more than {PDU_OCTETS_MAX}"
 
 
 def _terminated(name: str, text: str, characters_max: int) -> bytes:

@@ -83,7 +83,7 @@ class Session(asyncio.Protocol):
         self.bind_answer: asyncio.Future[int] = loop.create_future()
         self.unbind_answer: asyncio.Future[None] = loop.create_future()
         self.lost: asyncio.Future[str] = loop.create_future()
-        self.answered_any = False
+        self.answered_any = self.speaks_text = False
         self._others: dict[int, Callable[[bytes, int, int], None]] = {
             pdu.ENQUIRE_LINK: self._on_enquire_link,
             pdu.ENQUIRE_LINK_RESP: self._ignore,
@@ -213,7 +213,8 @@ class Session(asyncio.Protocol):
             length, command, command_status, sequence = unpack(buffer, at)
             if not HEADER_OCTETS <= length <= PDU_OCTETS_MAX:
                 self._tell(answers, deliveries)
-                self.drop(f"garbage from the carrier: {length_fault(length)}")
+                self.speaks_text = pdu.is_text(buffer[at:])
+                self.drop(f"garbage from the carrier: {length_fault(buffer[at:])}")
                 return
             if at + length > end:
                 break
