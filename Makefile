@@ -9,7 +9,8 @@ KILLS      ?= 200
 ENGINE     ?= sqlite
 SOAK_ARGS  ?=
 PYTEST_ARGS ?=
-WORKERS    ?= 2
+# One more than the two cores that a small machine has: many tests wait.
+WORKERS    ?= 3
 BENCH_ARGS ?=
 PEERS_ARGS ?=
 

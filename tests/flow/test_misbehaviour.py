@@ -78,7 +78,7 @@ async def test_garbage(store: Store, tmp_path: Path, kind: str) -> None:
     """What cannot be read ends the connection and another one follows; what makes no sense changes nothing."""
     log = tmp_path / "smsc.log"
     faults = SmscSettings(garbage_every=100, garbage_kinds=(kind,), log_file=log)
-    async with road(store, faults, options="window=20&enquire=0.3") as here:
+    async with road(store, faults, options="window=20&enquire=0.3&answer_timeout=10") as here:
         accepted = await here.accept(numbers(350))
         view = await ended(here, accepted, log)
         counters = here.smsc.counters
@@ -155,7 +155,7 @@ async def test_a_carrier_that_takes_and_never_answers_leaves_unknown_and_gets_no
 @on_sqlite
 async def test_half_open_links_are_noticed_and_bound_anew(store: Store, tmp_path: Path) -> None:
     log = tmp_path / "smsc.log"
-    async with road(store, SmscSettings(half_open_every=90, log_file=log), options="window=20&enquire=0.3") as here:
+    async with road(store, SmscSettings(half_open_every=90, log_file=log), options="window=20&enquire=0.3&answer_timeout=10") as here:
         accepted = await here.accept(numbers(300))
         view = await ended(here, accepted, log)
         counters = here.smsc.counters
