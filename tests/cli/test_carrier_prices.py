@@ -97,3 +97,10 @@ def test_a_carrier_gets_another_prefix_and_takes_its_price_along(clarion: Any) -
     for wrong in ("+", "07", "++254"):
         assert "is no prefix" in clarion.refused("carriers", "set", "bad", "--prefix", wrong, code=2)
         assert "is no prefix" in clarion.refused("carriers", "add", "other", URL, "--prefix", wrong, code=2)
+
+
+def test_a_price_that_customers_pay_anyway_is_no_warning(clarion: Any) -> None:
+    clarion.json("organizations", "create", "Acme")
+    for name, price in (("north", "1.00"), ("south", "1")):
+        done = clarion("carriers", "add", name, "smpp://acme@127.0.0.1:1", "--price", price, "--prefix", "+254")
+        assert (done.returncode, done.stderr) == (0, "")

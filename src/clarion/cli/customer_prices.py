@@ -1,6 +1,7 @@
 """What customers pay once a carrier was added, changed or removed: a carrier's price may stand behind another one, and says so."""
 
 from collections.abc import Awaitable, Callable, Iterable
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -57,7 +58,8 @@ def tell_prices(moved: Iterable[PricesMoved], data_dir: Path, database_url: str 
 def warn_of_price(name: str, amount: str, paid: "PaidFor", data_dir: Path, database_url: str | None) -> None:
     """On standard error, where the price that a carrier was given is not what customers pay."""
     for each in paid.everybody:
-        if (each.carrier, each.prefix) == (name, paid.prefix):
+        is_paid = each.amount is not None and Decimal(each.amount) == Decimal(amount)
+        if is_paid or (each.carrier, each.prefix) == (name, paid.prefix):
             continue
         why = (
             "a price that was set by hand goes before it"

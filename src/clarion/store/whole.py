@@ -78,7 +78,7 @@ _BEGUN = (
     " begun AS (INSERT INTO broadcasts (public_id, organization_id, campaign_id, face, lane, state, sender, text, first_id, last_id,"
     " open_chunks, not_before, expires_at, created_at, touched_at, name, refunds_failed, pace, request_id, failover_undelivered)"
     " SELECT :public_id, :organization_id, CAST(:campaign_id AS bigint), :face, :lane, 'accepted', CAST(:sender AS text), :text, first_id,"
-    " first_id + :n - 1, (SELECT count(DISTINCT chunk) FROM v), CAST(:not_before AS bigint), CAST(:expires_at AS bigint), :now, :now,"
+    " first_id + :n - 1, :chunks, CAST(:not_before AS bigint), CAST(:expires_at AS bigint), :now, :now,"
     " CAST(:name AS text), :refunds_failed, CAST(:pace AS int), CAST(:request_id AS text), :failover_undelivered FROM numbered"
     " RETURNING id, first_id)"
 )
@@ -124,6 +124,7 @@ def _accept_at_once(connection: Connection, draft: Draft, amount_milli: int, ter
         statement,
         v=(_PLACED, placed),
         n=len(placed),
+        chunks=len(built.chunks),
         state=first_state(draft),
         **money,
         **draft._asdict(),
